@@ -1,0 +1,1 @@
+"""Searches for adversarial programs, and the one driver that runs them."""

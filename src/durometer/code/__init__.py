@@ -1,0 +1,1 @@
+"""Program text and its proofs: parse, scopes, edits, verdicts, distances. No models, no files."""

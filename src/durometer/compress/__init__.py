@@ -1,0 +1,1 @@
+"""Prune, quantize, distill: configuration to artefact."""

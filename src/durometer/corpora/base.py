@@ -1,0 +1,49 @@
+"""What a corpus is: named splits of samples with a content hash, and the registry of readers.
+
+A reader is one file and one line in ``CORPORA``; on the command line and in study files a corpus is
+named ``FORMAT:PATH[#split]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from durometer.registry import Registry
+from durometer.types import Sample, content_hash
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Splits (``train``, ``valid``, ``test``) of one task's samples.
+
+    ``notes`` says what a reader must know (source, interpreter version, floor, skipped lines by
+    reason); it is printed in reports and is not part of the hash.
+    """
+
+    name: str
+    task: str
+    splits: Mapping[str, Sequence[Sample]]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash over every sample of every split: two corpora with one hash are the same data."""
+        parts: list[str] = [self.task]
+        for split in sorted(self.splits):
+            parts.append(split)
+            for s in self.splits[split]:
+                parts += [s.id, s.language, s.code, s.other or "", str(s.label), s.reference or ""]
+        return content_hash(*parts)
+
+
+class Reader(Protocol):
+    """Reads one format. ``task`` decides how rows become samples where a format serves several."""
+
+    def __call__(self, path: str, *, split: str | None, task: str) -> Corpus:
+        """Return the corpus at ``path`` (raises ``InputError`` with file and line)."""
+        ...
+
+
+CORPORA: Registry[Reader] = Registry("corpus", {})

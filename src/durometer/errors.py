@@ -1,0 +1,55 @@
+"""Errors that a person reads: what is wrong, where, and what to do about it.
+
+Everything that bad input, a bad machine or a bad configuration can cause is a ``DurometerError``; the
+command line prints it as one message and exits with its ``exit_code``. Any other exception is a bug of
+ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class DurometerError(Exception):
+    """A failure explained to the user.
+
+    ``where`` names the file, line or field; ``hint`` says what to do next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(self.__str__())
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  {self.hint}" if self.hint else head
+
+
+class InputError(DurometerError):
+    """A file, an option or a field that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class ConfigurationError(InputError):
+    """A study file or card with a field that is missing, unknown or out of range."""
+
+
+class UnknownNameError(InputError):
+    """A name that no registry knows."""
+
+
+class VictimError(DurometerError):
+    """The victim broke its contract: NaN, wrong shape, wrong count, or it died."""
+
+
+class StoreError(DurometerError):
+    """A run folder that cannot be read or written: full disk, permissions, held by another run."""
+
+
+class MissingExtraError(DurometerError):
+    """An optional dependency is needed and not installed; the hint names the extra."""
+
+
+class RefusedError(DurometerError):
+    """A request that would give a misleading answer, such as a gradient attack without gradients."""

@@ -1,0 +1,1 @@
+"""Robustness measures, intervals and tests; stands on types alone."""

@@ -1,0 +1,1 @@
+"""Configuration, plan, store and execution of a study."""

@@ -1,0 +1,1 @@
+"""How a sample is fed, what an attack's goal is, how predictions are scored."""
