@@ -1,0 +1,137 @@
+"""The command line: one file per verb, loaded only when the verb is called.
+
+``durometer --help`` imports neither torch nor a data frame. Everything that a person can cause is answered
+with one message and an exit code; a traceback always means a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from durometer import __version__
+from durometer.errors import DurometerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERBS: dict[str, str] = {
+    "demo": "Run a whole study on code of this machine: table and page at the end.",
+    "run": "Run the study that a file describes, or resume it.",
+    "status": "Say how far a run is.",
+    "report": "Write the page and the numbers of a run.",
+    "check": "Audit adversarial examples made by anybody: are they still the same program?",
+    "attack": "Attack one victim on one data file.",
+    "candidates": "Write the substitute names that a masked language model offers.",
+    "eval": "Measure a victim on a data file.",
+    "train": "Fine-tune a victim.",
+    "compress": "Prune, quantize or distill a victim.",
+    "compare": "Compare two runs.",
+    "gate": "Fail when a variant is worse than allowed (for continuous integration).",
+    "power": "Say how many samples a study needs.",
+    "init": "Write a commented study file.",
+    "export": "Write a folder that another machine can verify and extend.",
+    "ls": "List what durometer knows: attacks, compressions, tasks, …",
+    "doctor": "Check this machine: versions, memory, compilers, numerics.",
+}
+UNEXPLAINED_OS_ERRORS = {
+    errno.ENOSPC: "the disk is full. Free some space and run the same command again: finished work is kept.",
+    errno.EDQUOT: "the disk quota is used up. Free some space and run the same command again.",
+    errno.EROFS: "the file system is read-only. Choose another folder with --out.",
+    errno.EACCES: "permission denied. Choose another folder with --out, or change its permissions.",
+    errno.EPERM: "operation not permitted. Choose another folder with --out.",
+}
+
+
+def _typer_app(function: Callable[..., Any], name: str, summary: str | None) -> Any:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name=name, help=summary)(function)
+    return typer.main.get_command(app)
+
+
+class LazyGroup(TyperGroup):
+    """Verbs by name; a verb's module is imported when the verb is called, not when help is shown."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs in the order in which people meet them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in that knows its one-line help: enough for the overview."""
+        if cmd_name not in VERBS:
+            return None
+        return _typer_app(lambda: None, cmd_name, VERBS[cmd_name])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the real verb; a miss gets the nearest verb suggested."""
+        if args and args[0] in VERBS:
+            name = args[0]
+            module = import_module(f"durometer.cli.{name.replace('-', '_')}")
+            return name, _typer_app(module.command, name, None), args[1:]
+        if args and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"No such verb {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; explain what went wrong in a sentence and exit with the error's code."""
+        try:
+            return super().invoke(ctx)
+        except DurometerError as error:
+            _complain(str(error))
+            raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _complain("interrupted. Finished work is kept: run the same command again to resume.")
+            raise SystemExit(130) from None
+        except BrokenPipeError:
+            # The reader of our output (head, less) went away: not an error, and nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
+        except OSError as error:
+            explanation = UNEXPLAINED_OS_ERRORS.get(error.errno or 0)
+            if explanation is None:
+                raise
+            _complain(f"{error.filename}: {explanation}" if error.filename else explanation)
+            raise SystemExit(1) from None
+
+
+def _complain(message: str) -> None:
+    sys.stdout.flush()
+    prefix = "\n" if sys.stderr.isatty() else ""
+    print(f"{prefix}durometer: {message}", file=sys.stderr, flush=True)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"durometer {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Measure how hard a code model is to break, before and after compression."""
+
+
+def main() -> None:
+    """Entry point of the ``durometer`` command."""
+    app(prog_name="durometer")

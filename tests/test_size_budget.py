@@ -1,0 +1,31 @@
+"""The size budget: small modules, small functions. When it hurts, change it here, with the reason."""
+
+from __future__ import annotations
+
+import ast
+
+from conftest import REPOSITORY
+
+MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 60, 160
+SOURCES = sorted((REPOSITORY / "src").rglob("*.py"))
+
+
+def test_modules_stay_small() -> None:
+    sizes = {path.name: len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: size for name, size in sizes.items() if size > MODULE_LINES} == {}
+
+
+def test_functions_stay_small() -> None:
+    long = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    long.append(f"{path.name}:{node.lineno} {node.name} {lines}")
+    assert long == []
+
+
+def test_median_module_stays_small() -> None:
+    sizes = sorted(len(path.read_text().splitlines()) for path in SOURCES if path.stat().st_size)
+    assert sizes[len(sizes) // 2] <= MEDIAN_LINES
