@@ -58,7 +58,7 @@ def is_ready(development):
             stamp = file.read().strip()
     except OSError:
         return False
-    return stamp in [wanted_stamp("dev")] + ([] if development else [wanted_stamp("")])
+    return stamp in [wanted_stamp("dev")] + ([] if development else [wanted_stamp("core")])
 
 
 def set_up(development):
@@ -66,14 +66,14 @@ def set_up(development):
     if shutil.disk_usage(HERE).free < NEEDED_BYTES:
         fail("needs 3 GB of free disk for its environment in %s." % ENVIRONMENT)
     had_development = os.path.exists(STAMP) and open(STAMP).read().startswith("dev ")
-    extras = "dev" if development or had_development else ""
+    extras = "dev" if development or had_development else "core"
     print("Setting up durometer in .venv (once; a few minutes) ...", flush=True)
     if not os.path.exists(PYTHON):
         made = subprocess.call([find_python(), "-m", "venv", ENVIRONMENT])
         if made != 0:
             shutil.rmtree(ENVIRONMENT, ignore_errors=True)
             fail("could not make .venv; install Python's venv module (Debian: apt install python3-venv).")
-    target = HERE + ("[dev]" if extras else "")
+    target = HERE + ("[dev]" if extras == "dev" else "")
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--constraint", os.path.join(HERE, "constraints.txt"), "--editable", target]
     if subprocess.call(command) != 0:
