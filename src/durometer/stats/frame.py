@@ -1,7 +1,7 @@
 """The table of outcomes: its columns, and how an outcome becomes a row.
 
-One row per attacked sample and cell. A cell is one (task, victim, variant, attack, seed). Flat columns, so that
-any tool that reads Parquet can recompute every number of a report.
+One row per attacked sample and cell. A cell is one (task, victim, variant, attack, seed). Flat columns, so
+that any tool that reads Parquet can recompute every number of a report.
 """
 
 from __future__ import annotations

@@ -1,0 +1,209 @@
+"""Intervals that respect clusters: a bootstrap that draws whole snippets, never single rows.
+
+Rows of one snippet rise and fall together (published attack results hold 688 successes from 52 snippets),
+so a row bootstrap gives intervals that are far too narrow. Every measure here is a ratio of sums (a mean is
+one with denominator 1), so a resample needs only the sums of each cluster and how often the cluster was
+drawn: one matrix product for all measures of a cell at once.
+
+Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better bootstrap confidence intervals"), the
+acceleration from the jackknife over clusters (Davison and Hinkley 1997, section 5.3). Two departures, both
+towards honesty:
+
+- a proportion that is exactly 0 or 1 has no bootstrap spread; it gets the exact binomial (Clopper-Pearson)
+  bound with the number of *clusters* as sample size, instead of an interval of width zero;
+- one cluster alone has no interval: its bounds are NaN.
+
+The seed is fixed: the same rows give the same interval, whatever their order. Sums of counts are exact in
+double precision, so the bounds do not depend on the machine's order of summation either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from durometer.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+_SEED = 20250803
+_NORMAL = NormalDist()
+_CACHED_CELLS = 4_000_000  # at most this many cluster counts are kept (32 MB)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value with its interval; NaN where it is undefined (an empty denominator).
+
+    ``n`` counts the rows in the denominator and ``clusters`` the distinct snippets among them.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Return the fields as JSON-able values: undefined numbers are None."""
+        bounds = {"value": self.value, "low": self.low, "high": self.high}
+        numbers: dict[str, float | int | None] = {
+            k: v if math.isfinite(v) else None for k, v in bounds.items()
+        }
+        return {**numbers, "n": self.n, "clusters": self.clusters}
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One measure before it is estimated: Σ ``numerator`` / Σ ``denominator``, both of shape (rows,).
+
+    A row with denominator 0 is outside the measure. ``proportion`` says that each numerator is 0 or its
+    row's denominator, so that a value of 0 or 1 gets an exact bound.
+    """
+
+    numerator: Floats
+    denominator: Floats
+    proportion: bool = False
+
+
+def estimate_ratios(
+    ratios: Sequence[Ratio],
+    clusters: npt.ArrayLike,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> list[Estimate]:
+    """Return an estimate of each of ``ratios`` with an interval from the clustered bootstrap.
+
+    ``clusters`` has shape (rows,) and names the cluster of each row; all ratios share the same draws.
+    """
+    names = np.asarray(clusters)
+    distinct, codes = np.unique(names, return_inverse=True)
+    size = len(distinct)
+    for ratio in ratios:
+        if ratio.numerator.shape != names.shape or ratio.denominator.shape != names.shape:
+            raise InputError(
+                f"a measure has {ratio.numerator.shape} numerators and {ratio.denominator.shape} "
+                f"denominators for {names.shape} clusters",
+                hint="pass one value per row",
+            )
+    if size == 0:
+        return [Estimate(math.nan, math.nan, math.nan, 0, 0) for _ in ratios]
+    above = _sums(codes, size, [ratio.numerator for ratio in ratios])
+    below = _sums(codes, size, [ratio.denominator for ratio in ratios])
+    drawn_above, drawn_below = _resample(above, below, resamples)
+    return [
+        _estimate(ratio, above[:, k], below[:, k], drawn_above[:, k], drawn_below[:, k], codes, confidence)
+        for k, ratio in enumerate(ratios)
+    ]
+
+
+def estimate_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, **options: float) -> Estimate:
+    """Return the mean of ``values`` (shape (rows,)) with its clustered interval."""
+    numbers = np.asarray(values, dtype=np.float64)
+    proportion = bool(np.isin(numbers, (0.0, 1.0)).all())
+    ratio = Ratio(numbers, np.ones_like(numbers), proportion)
+    return estimate_ratios([ratio], clusters, **options)[0]  # type: ignore[arg-type]
+
+
+def cluster_sums(values: npt.ArrayLike, clusters: npt.ArrayLike) -> Floats:
+    """Return the sum of ``values`` within each distinct cluster, clusters in sorted order."""
+    distinct, codes = np.unique(np.asarray(clusters), return_inverse=True)
+    return _sums(codes, len(distinct), [np.asarray(values, dtype=np.float64)])[:, 0]
+
+
+def bca_interval(
+    value: float, draws: npt.ArrayLike, jackknife: npt.ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the BCa interval of ``value`` from its bootstrap ``draws`` and ``jackknife`` values.
+
+    NaN draws (an empty denominator) are left out. Falls back to the percentile interval where the bias
+    correction is infinite, as happens when every draw lies on one side of the value.
+    """
+    kept = np.asarray(draws, dtype=np.float64)
+    kept = np.sort(kept[np.isfinite(kept)])
+    left_out = np.asarray(jackknife, dtype=np.float64)
+    left_out = left_out[np.isfinite(left_out)]
+    if len(kept) == 0 or len(left_out) < 2:
+        return math.nan, math.nan
+    tail = (1 - confidence) / 2
+    # Draws equal to the value count half (as scipy does): proportions have many ties.
+    below = (np.searchsorted(kept, value, "left") + np.searchsorted(kept, value, "right")) / 2 / len(kept)
+    if not 0 < below < 1:
+        return float(np.quantile(kept, tail)), float(np.quantile(kept, 1 - tail))
+    bias = _NORMAL.inv_cdf(float(below))
+    deviations = left_out.mean() - left_out
+    spread = float((deviations**2).sum())
+    acceleration = float((deviations**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+
+    def level(probability: float) -> float:
+        shifted = bias + _NORMAL.inv_cdf(probability)
+        return _NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
+
+    return float(np.quantile(kept, level(tail))), float(np.quantile(kept, level(1 - tail)))
+
+
+def exact_bound(value: float, size: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval of a proportion of exactly 0 or 1 among ``size`` units."""
+    tail: float = ((1 - confidence) / 2) ** (1 / size)
+    return (0.0, 1 - tail) if value == 0 else (tail, 1.0)
+
+
+def _estimate(
+    ratio: Ratio,
+    above: Floats,
+    below: Floats,
+    drawn_above: Floats,
+    drawn_below: Floats,
+    codes: npt.NDArray[np.intp],
+    confidence: float,
+) -> Estimate:
+    inside = ratio.denominator != 0
+    n, units = int(inside.sum()), len(np.unique(codes[inside]))
+    total_above, total_below = float(above.sum()), float(below.sum())
+    if total_below == 0:
+        return Estimate(math.nan, math.nan, math.nan, n, units)
+    value = total_above / total_below
+    if units < 2:
+        return Estimate(value, math.nan, math.nan, n, units)
+    if ratio.proportion and value in (0.0, 1.0):
+        return Estimate(value, *exact_bound(value, units, confidence), n, units)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = np.where(drawn_below != 0, drawn_above / drawn_below, np.nan)
+        used = below != 0
+        rest = total_below - below[used]
+        jackknife = np.where(rest != 0, (total_above - above[used]) / rest, np.nan)
+    return Estimate(value, *bca_interval(value, draws, jackknife, confidence), n, units)
+
+
+def _sums(codes: npt.NDArray[np.intp], size: int, columns: Sequence[Floats]) -> Floats:
+    sums = [np.bincount(codes, weights=column.astype(np.float64), minlength=size) for column in columns]
+    return np.stack(sums, axis=1) if sums else np.empty((size, 0))
+
+
+def _resample(above: Floats, below: Floats, resamples: int) -> tuple[Floats, Floats]:
+    """Return the sums of each resample, both of shape (resamples, measures), in blocks that fit in memory."""
+    size = len(above)
+    block = max(1, min(resamples, _CACHED_CELLS // size))
+    parts = []
+    for start in range(0, resamples, block):
+        counts = _counts(size, min(block, resamples - start), start)
+        parts.append((counts @ above, counts @ below))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+@lru_cache(maxsize=4)
+def _counts(size: int, resamples: int, start: int) -> Floats:
+    """Return how often each of ``size`` clusters is drawn in each resample: multinomial counts."""
+    rng = np.random.default_rng((_SEED, size, start))
+    drawn = rng.integers(size, size=(resamples, size))
+    offsets = np.arange(resamples)[:, None] * size
+    counts = np.bincount((drawn + offsets).ravel(), minlength=resamples * size)
+    return counts.reshape(resamples, size).astype(np.float64)

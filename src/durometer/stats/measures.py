@@ -1,0 +1,215 @@
+"""Robustness of one cell, from its outcomes: each measure with an interval clustered by snippet.
+
+This is the ``sound`` reading: a success counts only when it was proven to be the same program and confirmed
+by a query of its own; change rates divide by what was really changed. The ``reference`` reading of the
+papers lives in :mod:`durometer.stats.reference`; the two never share a column.
+
+Sets of samples: all rows; *attacked* (A: neither skipped nor an error); *reported* (the attack claimed a
+success: success, invalid or unstable); *successes* (V). Rates are fractions from 0 to 1.
+
+=================  =====================================================  =====================
+measure            value                                                  unit
+=================  =====================================================  =====================
+accuracy           right on the original, over all                        fraction
+robust_accuracy    right on the original and not broken, over all         fraction
+asr                V / A                                                  fraction
+amq_success        model queries, mean over V                             queries
+amq_attacked       model queries, mean over A: the cost of trying         queries
+icr                Σ renamed / Σ renameable identifiers, over V           fraction
+tcr                Σ changed / Σ code tokens, over V                      fraction
+aed                summed character edits, mean over V                    characters
+valid_share        V / reported                                           fraction
+=================  =====================================================  =====================
+
+An error is in the denominator of robust accuracy and never in its numerator: what crashed was not shown to be
+robust. A sample that is right but has nothing to rename is robust. A generation has no label: it counts as
+right when it was attackable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from durometer.errors import InputError
+from durometer.stats.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    Estimate,
+    Floats,
+    Ratio,
+    estimate_mean,
+    estimate_ratios,
+)
+from durometer.stats.frame import CellKey
+from durometer.types import Status
+
+CELL_COLUMNS = ("task", "victim", "variant", "attack", "seed")
+MEASURES = (
+    "accuracy",
+    "robust_accuracy",
+    "asr",
+    "amq_success",
+    "amq_attacked",
+    "icr",
+    "tcr",
+    "aed",
+    "valid_share",
+)
+_NOT_ATTACKED = [str(status) for status in Status if not status.attacked]
+_REPORTED = [str(Status.SUCCESS), str(Status.INVALID), str(Status.UNSTABLE)]
+
+CORRECT = (
+    pl.when(pl.col("label").is_not_null())
+    .then(pl.col("original_label") == pl.col("label"))
+    .otherwise(~pl.col("status").is_in(_NOT_ATTACKED))
+    .fill_null(False)
+)
+"""Whether the victim is right on the original (an expression over the outcomes frame)."""
+
+ATTACKED = ~pl.col("status").is_in(_NOT_ATTACKED)
+"""Whether the sample is in the denominator of ASR."""
+
+BROKEN = pl.col("status") == str(Status.SUCCESS)
+"""Whether a proven, confirmed adversarial example was found."""
+
+ROBUST = CORRECT & ~BROKEN & (pl.col("status") != str(Status.ERROR))
+"""Whether the victim is right on the original and was not broken."""
+
+
+@dataclass(frozen=True)
+class CellMeasures:
+    """All measures of one group of outcomes, and how its rows ended."""
+
+    samples: int
+    attacked: int
+    successes: int
+    statuses: Mapping[str, int]  # every status, zeros included
+    reasons: Mapping[str, int]  # "status: reason" of every row that is neither success nor plain failure
+    estimates: Mapping[str, Estimate]  # one for each of MEASURES
+
+    def __getitem__(self, measure: str) -> Estimate:
+        return self.estimates[measure]
+
+
+def measure_cell(
+    outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+) -> CellMeasures:
+    """Return the measures of ``outcomes`` taken as one group (normally the rows of one cell)."""
+    _require(outcomes, ("snippet_id", "status", "queries", "label", "original_label"))
+    statuses = {str(status): 0 for status in Status}
+    counted = outcomes.group_by("status").len()
+    statuses.update(dict(zip(counted["status"].to_list(), counted["len"].to_list(), strict=True)))
+    return CellMeasures(
+        samples=len(outcomes),
+        attacked=int(outcomes.select(ATTACKED.sum()).item()),
+        successes=statuses[str(Status.SUCCESS)],
+        statuses=statuses,
+        reasons=_reasons(outcomes),
+        estimates=dict(
+            zip(
+                MEASURES,
+                estimate_ratios(
+                    _ratios(outcomes),
+                    outcomes["snippet_id"].to_numpy(),
+                    confidence=confidence,
+                    resamples=resamples,
+                ),
+                strict=True,
+            )
+        ),
+    )
+
+
+def measure_cells(
+    outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
+) -> dict[CellKey, CellMeasures]:
+    """Return the measures of every cell of ``outcomes``, cells in sorted order."""
+    _require(outcomes, CELL_COLUMNS)
+    return {
+        CellKey(*key): measure_cell(rows, confidence=confidence, resamples=resamples)
+        for key, rows in sorted(outcomes.partition_by(CELL_COLUMNS, as_dict=True).items())
+    }
+
+
+def measure_groups(
+    outcomes: pl.DataFrame,
+    by: Sequence[str],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> dict[tuple[object, ...], CellMeasures]:
+    """Return the measures of every group of ``outcomes`` by the columns ``by``, such as seeds pooled.
+
+    Rows of one snippet stay one cluster, whichever seed or attack they come from.
+    """
+    _require(outcomes, by)
+    return {
+        key: measure_cell(rows, confidence=confidence, resamples=resamples)
+        for key, rows in sorted(outcomes.partition_by(list(by), as_dict=True).items())
+    }
+
+
+def accuracy(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the share of ``predictions`` (columns ``correct`` and ``snippet_id``) that are right."""
+    _require(predictions, ("correct", "snippet_id"))
+    return estimate_mean(
+        predictions["correct"].to_numpy(), predictions["snippet_id"].to_numpy(), confidence=confidence
+    )
+
+
+def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
+    columns = outcomes.select(
+        correct=CORRECT,
+        robust=ROBUST,
+        attacked=ATTACKED,
+        success=BROKEN,
+        reported=pl.col("status").is_in(_REPORTED),
+        queries=pl.col("queries"),
+        identifiers=pl.col("identifiers"),
+        renamed=pl.col("renamed"),
+        tokens=pl.col("tokens"),
+        changed_tokens=pl.col("changed_tokens"),
+        edit_distance=pl.col("edit_distance"),
+    )
+
+    def column(name: str) -> Floats:
+        return np.asarray(columns[name].cast(pl.Float64).to_numpy(), dtype=np.float64)
+
+    everything, success, attacked = np.ones(len(columns)), column("success"), column("attacked")
+    by_name = {
+        "accuracy": Ratio(column("correct"), everything, proportion=True),
+        "robust_accuracy": Ratio(column("robust"), everything, proportion=True),
+        "asr": Ratio(success, attacked, proportion=True),
+        "amq_success": Ratio(column("queries") * success, success),
+        "amq_attacked": Ratio(column("queries") * attacked, attacked),
+        "icr": Ratio(column("renamed") * success, column("identifiers") * success),
+        "tcr": Ratio(column("changed_tokens") * success, column("tokens") * success),
+        "aed": Ratio(column("edit_distance") * success, success),
+        "valid_share": Ratio(success, column("reported"), proportion=True),
+    }
+    return [by_name[name] for name in MEASURES]
+
+
+def _reasons(outcomes: pl.DataFrame) -> dict[str, int]:
+    plain = [str(Status.SUCCESS), str(Status.FAILURE)]
+    counted = (
+        outcomes.filter(~pl.col("status").is_in(plain))
+        .select(pl.format("{}: {}", "status", pl.col("reason").fill_null("")).alias("reason"))
+        .group_by("reason")
+        .len()
+        .sort(["len", "reason"], descending=[True, False])
+    )
+    return dict(zip(counted["reason"].to_list(), counted["len"].to_list(), strict=True))
+
+
+def _require(frame: pl.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"the frame has no column {', '.join(missing)}",
+            hint="outcomes need the columns of durometer.stats.frame.SCHEMA",
+        )

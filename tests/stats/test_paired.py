@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from durometer.errors import InputError
+from durometer.stats.paired import (
+    adjust,
+    compare,
+    compare_predictions,
+    compare_values,
+    holm,
+    mcnemar_p,
+    sign_flip_p,
+)
+
+
+def two_sides(outcomes, statuses):
+    before = [{"snippet_id": f"c{i // 2}", "status": pair[0]} for i, pair in enumerate(statuses)]
+    after = [{"snippet_id": f"c{i // 2}", "status": pair[1]} for i, pair in enumerate(statuses)]
+    return outcomes(*before), outcomes(*after, variant="int8")
+
+
+def test_asr_is_compared_on_samples_attacked_in_both(outcomes):
+    pairs = [("success", "success"), ("failure", "success"), ("failure", "failure"), ("success", "failure")]
+    pairs += [("failure", "success"), ("skipped", "success"), ("success", "error")]
+    result = compare(*two_sides(outcomes, pairs), "asr")
+    assert result.difference.n == 5
+    assert (result.baseline.value, result.variant.value) == pytest.approx((2 / 5, 3 / 5))
+    assert result.difference.value == pytest.approx(1 / 5)
+    assert (result.gained, result.lost) == (2, 1)
+    assert result.difference.low <= 1 / 5 <= result.difference.high
+
+
+def test_robust_accuracy_is_compared_on_all_common_samples(outcomes):
+    pairs = [("success", "failure"), ("failure", "success"), ("failure", "error"), ("failure", "failure")]
+    result = compare(*two_sides(outcomes, pairs), "robust_accuracy")
+    assert result.difference.n == 4
+    assert result.difference.value == pytest.approx(-1 / 4)
+
+
+def test_queries_are_a_paired_mean(outcomes):
+    before = outcomes(*[{"snippet_id": f"c{i}", "queries": 100 + i} for i in range(40)])
+    after = outcomes(*[{"snippet_id": f"c{i}", "queries": 90 + i} for i in range(40)], variant="int8")
+    result = compare(before, after, "queries")
+    assert result.difference.value == -10
+    assert math.isnan(result.mcnemar_p)
+    assert result.p < 1e-9
+
+
+def test_a_mixed_side_and_a_repeated_row_are_refused(outcomes):
+    mixed = outcomes({}, {"variant": "int8"})
+    with pytest.raises(InputError, match="one variant"):
+        compare(mixed, mixed, "asr")
+    twice = outcomes({"sample_id": "x"}, {"sample_id": "x"})
+    with pytest.raises(InputError, match="twice"):
+        compare(twice, twice, "asr")
+
+
+def test_predictions_compare_by_sample():
+    ids = [f"s{i}" for i in range(50)]
+    frame = pl.DataFrame({"sample_id": ids, "snippet_id": ids, "correct": [True] * 40 + [False] * 10})
+    worse = frame.with_columns(correct=pl.int_range(50) < 30).reverse()
+    result = compare_predictions(frame, worse)
+    assert result.difference.value == pytest.approx(-0.2)
+    assert result.lost == 10
+    assert result.p == pytest.approx(2 * 0.5**10)
+    assert result.detected
+
+
+def test_no_discordant_pair_is_no_certainty():
+    result = compare_values(np.ones(50), np.ones(50), np.arange(50), measure="accuracy")
+    assert result.p == result.mcnemar_p == 1
+    assert (result.difference.low, result.difference.high) == pytest.approx((-0.0711, 0.0711), abs=1e-3)
+    assert 0 < result.detectable < 0.15
+    assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_power_of_a_null_result_grows_with_the_difference():
+    rng = np.random.default_rng(4)
+    before, after = rng.random((2, 400)) < 0.5
+    result = compare_values(before, after, np.arange(400) // 2, measure="asr")
+    powers = [result.power(points) for points in (0.0, 0.02, 0.05, 0.2)]
+    assert powers == sorted(powers)
+    assert powers[0] == pytest.approx(0.05)
+    assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(-3, 3)), min_size=1, max_size=12))
+def test_sign_flip_is_the_full_enumeration(rows):
+    clusters, values = zip(*rows, strict=True)
+    sums = [sum(v for c, v in rows if c == cluster) for cluster in sorted(set(clusters))]
+    signs = np.array(list(itertools.product((1, -1), repeat=len(sums))))
+    totals = abs(signs @ np.array(sums))
+    expected = (totals >= abs(sum(sums))).mean()
+    assert sign_flip_p(values, clusters) == pytest.approx(expected)
+
+
+def test_sign_flip_is_scipys_permutation_test_for_real_values():
+    values = np.random.default_rng(6).normal(0.4, 1, size=30)
+    theirs = stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+    ).pvalue
+    assert sign_flip_p(values, np.arange(30)) == pytest.approx(theirs, abs=0.01)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_with_one_row_a_cluster_sign_flip_is_exact_mcnemar(gained, lost):
+    values = [1] * gained + [-1] * lost + [0] * 10
+    theirs = mcnemar([[0, gained], [lost, 10]], exact=True).pvalue
+    assert sign_flip_p(values, range(len(values))) == pytest.approx(theirs)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_statsmodels(gained, lost):
+    theirs = mcnemar([[0, gained], [lost, 10]], exact=gained + lost < 25, correction=False).pvalue
+    assert mcnemar_p(gained, lost) == pytest.approx(theirs)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_holm_leaves_out_what_has_no_p_and_adjust_fills_the_family():
+    assert holm([0.01, math.nan, 0.04])[:1] == [0.02]
+    assert math.isnan(holm([0.01, math.nan])[1])
+    rng = np.random.default_rng(0)
+    family = [
+        compare_values(np.zeros(40), (rng.random(40) < rate).astype(float), np.arange(40), measure="asr")
+        for rate in (0.16, 0.5, 0.0)
+    ]
+    adjusted = adjust(family)
+    assert [c.p_adjusted for c in adjusted] == holm([c.p for c in family])
+    assert family[0].p_adjusted is None
