@@ -1,11 +1,12 @@
 """Java tokens exactly as the javalang package counts them, without the package.
 
-The evaluation published with BeamAttack (Du et al., FSE 2023) counts tokens with ``javalang.tokenizer``: numbers
-that are to be compared with it need that lexer's peculiarities, of which these change counts: ``>>`` and ``>>>``
-are two and three tokens, ``@`` is a token of its own, string and character literals may span lines, and comments and
-blanks are none. The lexer is reproduced here because javalang is unmaintained and slow (this one is three times
-faster). Equality is proven against the package on real data and on generated text in the tests; departures:
-where javalang stops with ``TypeError`` (a file that ends inside a number) we return the token.
+The evaluation published with BeamAttack (Du et al., FSE 2023) counts tokens with ``javalang.tokenizer``:
+numbers that are to be compared with it need that lexer's peculiarities, of which these change counts: ``>>``
+and ``>>>`` are two and three tokens, ``@`` is a token of its own, string and character literals may span
+lines, and comments and blanks are none. The lexer is reproduced here because javalang is unmaintained and
+slow (this one is three times faster). Equality is proven against the package on real data and on generated
+text in the tests; departure: where javalang stops with ``TypeError`` (a file that ends inside a number) we
+return the token.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _TOKEN = re.compile(
     | 0[bB](?:_*[01])*{_LONG}
     | 0(?=[0-7])(?:_*[0-7])*{_LONG}
     | (?!0[xXbB0-7])[0-9]{_DIGITS}(?:\.{_DIGITS})?(?:[eE][-+]?{_DIGITS})?[fFdD]?
-    | >>>= | >>= | <<= | %= | \^= | \|= | &= | /(?!\*)=? | \*= | -= | \+= | << | -- | \+\+ | \|\| | && | != | >= | <= | ==
-    | -> | :: | [%^|&*\-+:?~!<>=]
+    | >>>= | >>= | <<= | %= | \^= | \|= | &= | /(?!\*)=? | \*= | -= | \+= | << | -- | \+\+ | \|\|
+    | && | != | >= | <= | == | -> | :: | [%^|&*\-+:?~!<>=]
     )
   | (?P<name>[A-Za-z_$][A-Za-z0-9_$]*)
     """,
