@@ -6,7 +6,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
@@ -126,6 +126,7 @@ def test_mcnemar_is_statsmodels(gained, lost):
     assert mcnemar_p(gained, lost) == pytest.approx(theirs)
 
 
+@settings(max_examples=15, deadline=None)  # statsmodels takes 60 ms a call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
