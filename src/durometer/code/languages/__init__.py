@@ -1,0 +1,13 @@
+"""The languages that program text comes in: one file each, found by name."""
+
+from __future__ import annotations
+
+from durometer.code.languages.base import Language
+from durometer.registry import Registry
+
+LANGUAGES: Registry[Language] = Registry(
+    "language",
+    {
+        "python": "durometer.code.languages.python:PYTHON",
+    },
+)
