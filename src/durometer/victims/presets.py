@@ -1,0 +1,95 @@
+"""Small RoBERTa-shaped encoders that learn from scratch in seconds to minutes, and their training plans.
+
+``tiny`` is for CI (seconds), ``small`` for the demo (about two minutes on two cores). Widths were chosen by
+measuring accuracy a second on clone detection over standard-library functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from durometer.errors import UnknownNameError
+from durometer.victims.encoder import HeadConfig
+
+
+class EncoderPreset(BaseModel):
+    """The shape of a from-scratch encoder. ``max_length`` counts ids, the framing included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vocabulary: int = Field(default=3000, ge=300)
+    hidden: int = Field(default=128, ge=8)
+    layers: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
+    feed_forward: int = Field(default=384, ge=8)
+    max_length: int = Field(default=256, ge=16)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    pooling: Literal["first", "mean"] = "mean"
+    pair_features: Literal["concat", "interaction"] = "interaction"
+
+    def encoder(self, vocabulary: int) -> dict[str, Any]:
+        """Return the transformers configuration for a tokenizer of ``vocabulary`` entries."""
+        return {
+            "model_type": "roberta",
+            "vocab_size": vocabulary,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.feed_forward,
+            "max_position_embeddings": self.max_length + 2,
+            "type_vocab_size": 1,
+            "hidden_dropout_prob": self.dropout,
+            "attention_probs_dropout_prob": 0.0,
+            "pad_token_id": 1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+        }
+
+    def head(self, *, pair: bool, classes: int) -> HeadConfig:
+        """Return the head for a task."""
+        return HeadConfig(pair=pair, pooling=self.pooling, pair_features=self.pair_features, classes=classes)
+
+
+class TrainConfig(BaseModel):
+    """How to train: masked-LM pretraining for a moment, then fine-tuning with the best epoch kept.
+
+    ``contrastive`` weighs an InfoNCE loss over the pairs of a batch (temperature 0.07; every second
+    snippet of the batch is a negative for every other first one), added to the cross-entropy of pair tasks:
+    from scratch, it is what makes the encoder comparable across snippets within minutes. No study of
+    code models uses it; set it to 0 for the papers' plain recipe.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pretrain_epochs: float = Field(default=1.0, ge=0)
+    pretrain_learning_rate: float = Field(default=1e-3, gt=0)
+    epochs: float = Field(default=4.0, gt=0)
+    batch: int = Field(default=32, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    contrastive: float = Field(default=1.0, ge=0)
+    evaluations: int = Field(default=4, ge=1)
+    patience: int = Field(default=3, ge=1)
+    checkpoint_steps: int = Field(default=50, ge=1)
+
+
+PRESETS: dict[str, tuple[EncoderPreset, TrainConfig]] = {
+    "tiny": (
+        EncoderPreset(vocabulary=1000, hidden=64, layers=1, heads=2, feed_forward=128, max_length=128),
+        TrainConfig(pretrain_epochs=0.5, epochs=3, evaluations=2),
+    ),
+    "small": (EncoderPreset(), TrainConfig()),
+}
+
+
+def preset(name: str) -> tuple[EncoderPreset, TrainConfig]:
+    """Return shape and training plan by name."""
+    try:
+        return PRESETS[name]
+    except KeyError as error:
+        raise UnknownNameError(f"unknown preset {name!r}", hint=f"Known: {', '.join(PRESETS)}.") from error

@@ -1,0 +1,95 @@
+"""Masked-language-model pretraining for a moment (RoBERTa: 15 % of ids; 80 % mask, 10 % random, 10 % kept).
+
+The result is kept as a model of its own: attacks may ask the same encoder for fill-in candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModel
+
+from durometer.rng import derived_seed, stream
+from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.encoder import encoder_config
+from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.presets import EncoderPreset, TrainConfig
+from durometer.victims.text import Framing, TextEncoder
+from durometer.victims.tokenizer import SPECIAL_TOKENS
+
+MASK = SPECIAL_TOKENS.index("<mask>")
+IGNORED = -100
+
+
+class MaskedNetwork(nn.Module):
+    """Encoder and RobertaLMHead's layout, the projection tied to the word embeddings."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = AutoModel.from_config(config, add_pooling_layer=False)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        """Return logits [chosen, vocabulary] at the positions [rows, length] that are true."""
+        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[positions]
+        hidden = self.norm(functional.gelu(self.dense(hidden)))
+        return functional.linear(hidden, self.encoder.embeddings.word_embeddings.weight, self.bias)
+
+
+def corrupt(ids: Tensor, mask: Tensor, vocabulary: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return (corrupted ids, targets), both [rows, length]; targets are −100 where nothing was chosen."""
+    chosen = (torch.rand(ids.shape, generator=rng) < 0.15) & (mask == 1) & (ids >= len(SPECIAL_TOKENS))
+    kind = torch.rand(ids.shape, generator=rng)
+    random = torch.randint(len(SPECIAL_TOKENS), vocabulary, ids.shape, generator=rng)
+    corrupted = torch.where(chosen & (kind < 0.8), torch.full_like(ids, MASK), ids)
+    corrupted = torch.where(chosen & (kind >= 0.9), random, corrupted)
+    return corrupted, torch.where(chosen, ids, torch.full_like(ids, IGNORED))
+
+
+def pretrain(
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    shape: EncoderPreset,
+    config: TrainConfig,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> MaskedNetwork:
+    """Return an encoder with its masked-LM head, trained on ``texts`` for ``config.pretrain_epochs``."""
+    text = TextEncoder(tokenizer, Framing(max_length=shape.max_length), capacity=1)
+    rows = [text(t) for t in texts]
+    torch.manual_seed(derived_seed(seed, "initial weights"))
+    network = MaskedNetwork(encoder_config(shape.encoder(tokenizer.get_vocab_size())))
+    batches = LengthBatches([len(r) for r in rows], config.batch, seed=seed, stage="pretrain")
+
+    def loss_at(step: int) -> Tensor:
+        ids, mask = pad_rows([rows[i] for i in batches.at(step)], 1)
+        rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
+        corrupted, targets = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)
+        chosen = targets != IGNORED
+        if not bool(chosen.any()):
+            chosen = mask == 1
+            return functional.cross_entropy(network(ids, mask, chosen), ids[chosen])
+        return functional.cross_entropy(network(corrupted, mask, chosen), targets[chosen])
+
+    plan = LoopPlan(
+        stage="pretrain",
+        steps=round(config.pretrain_epochs * batches.per_epoch),
+        learning_rate=config.pretrain_learning_rate,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        clip=config.clip,
+        checkpoint_steps=config.checkpoint_steps,
+    )
+    optimise(network, plan, loss_at, seed=seed, checkpoint=checkpoint, progress=progress)
+    return network

@@ -1,0 +1,124 @@
+"""From program text to the ids that a model reads: normalisation, truncation, framing, memory.
+
+Framing is data, not code: published checkpoints differ in special tokens, lengths and case, and a wrong
+frame costs accuracy without an error. Tokenizers are used as ``tokenizers.Tokenizer`` objects, because the
+transformers 5 wrapper classes silently change the output of a custom ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from tokenizers import Tokenizer
+
+from durometer.errors import VictimError
+
+V = TypeVar("V")
+
+DRIFT_PROBE = "def read(path, n=10):\n    with open(path) as f:\n        return [int(x) for x in f][:n]\n"
+
+
+class Framing(BaseModel):
+    """How a snippet becomes ids. ``max_length`` counts the framing ids too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begin: tuple[int, ...] = (0,)
+    end: tuple[int, ...] = (2,)
+    pad: int = 1
+    max_length: int = Field(default=400, ge=4)
+    collapse_whitespace: bool = False  # " ".join(code.split())
+    lower_case: bool = False
+
+
+class Memory(Generic[V]):
+    """A least-recently-used dictionary of at most ``capacity`` entries."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[Hashable, V] = OrderedDict()
+
+    def get(self, key: Hashable) -> V | None:
+        """Return the entry and mark it as used, or None."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: Hashable, value: V) -> None:
+        """Store the entry; the oldest one goes when there is no room."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+
+class TextEncoder:
+    """Tokenises and frames snippets; remembers the last ones (the fixed half of a pair above all)."""
+
+    def __init__(self, tokenizer: Tokenizer, framing: Framing, *, capacity: int = 512) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.tokenizer = tokenizer
+        self.framing = framing
+        self.seconds = 0.0  # spent tokenising, for the oracle's books
+        self._memory: Memory[tuple[int, ...]] = Memory(capacity)
+
+    def __call__(self, code: str) -> tuple[int, ...]:
+        """Return the framed ids of one snippet, at most ``framing.max_length`` of them."""
+        known = self._memory.get(code)
+        if known is not None:
+            return known
+        start = time.perf_counter()
+        ids = self.frame(self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids)
+        self.seconds += time.perf_counter() - start
+        self._memory.put(code, ids)
+        return ids
+
+    def normalize(self, code: str) -> str:
+        """Return the text as the tokenizer should see it; lone surrogates become ``?``."""
+        text = code.encode("utf-8", "replace").decode("utf-8")
+        if self.framing.collapse_whitespace:
+            text = " ".join(text.split())
+        return text.lower() if self.framing.lower_case else text
+
+    def frame(self, ids: list[int]) -> tuple[int, ...]:
+        """Truncate to the window and add the framing ids."""
+        frame = self.framing
+        room = frame.max_length - len(frame.begin) - len(frame.end)
+        return (*frame.begin, *ids[:room], *frame.end)
+
+    def truncated(self, code: str) -> bool:
+        """Whether the window cuts this snippet: edits beyond the cut change nothing."""
+        frame = self.framing
+        ids = self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids
+        return len(ids) > frame.max_length - len(frame.begin) - len(frame.end)
+
+    def forget(self) -> None:
+        """Empty the memory (before timing)."""
+        self._memory.clear()
+
+    def check_drift(self, expected: tuple[int, ...], *, where: str) -> None:
+        """Compare the ids of a fixed probe with those saved beside the weights.
+
+        Raises:
+            VictimError: the tokenizer no longer produces the ids that the model was trained on.
+
+        """
+        actual = self(DRIFT_PROBE)
+        if actual != expected:
+            both = enumerate(zip(actual, expected, strict=False))
+            first = next((i for i, (a, b) in both if a != b), min(len(actual), len(expected)))
+            raise VictimError(
+                f"the tokenizer gives other ids than when the model was saved (from id {first} on)",
+                where=where,
+                hint="Restore the tokenizer.json that was saved with these weights.",
+            )
