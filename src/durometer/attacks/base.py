@@ -13,8 +13,8 @@ Contract of the exchange:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,8 @@ from durometer.tasks.base import Goal
 from durometer.types import Prediction
 
 Search = Generator[Sequence[Program], Sequence[Prediction], Program | None]
+
+DEFAULT_SEED = 123456  # of all four released attacks (spec section 6)
 
 
 def no_candidates(snippet: Snippet) -> Mapping[str, tuple[str, ...]]:
@@ -39,12 +41,41 @@ class Tools:
     ``candidates`` gives each renameable identifier of a snippet its ordered substitutes (masked-LM
     or file); ``vocabulary`` is MHM's and WIR-Random's list of frequent identifiers, most frequent first;
     ``rename_function_name`` offers the function's own name too (off by default, spec section 0).
+    ``hidden`` is set by the driver: names of this sample that the victim's truncation keeps it from
+    seeing. ``unchecked`` switches the validity filter off, for comparison with published figures only.
     """
 
     candidates: Callable[[Snippet], Mapping[str, tuple[str, ...]]] = no_candidates
     vocabulary: tuple[str, ...] = ()
     rename_function_name: bool = False
-    extra: Mapping[str, object] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    unchecked: bool = False
+
+    def names(self, snippet: Snippet) -> tuple[str, ...]:
+        """Return the names of ``snippet`` that an attack may rename, in order of first appearance."""
+        names = set(snippet.renameable) - self.hidden
+        if self.rename_function_name and snippet.function_name is not None:
+            names.add(snippet.function_name)
+        return tuple(name for name in snippet.identifiers if name in names)
+
+    def variants(self, program: Program, old: str, new_names: Iterable[str]) -> list[Program]:
+        """Return ``program`` with ``old`` renamed to each of ``new_names`` in turn, invalid ones dropped."""
+        return [
+            program.rename(old, new)
+            for new in new_names
+            if new != program.name_of(old) and (self.unchecked or program.check(old, new) is None)
+        ]
+
+
+def first_reaching(programs: Sequence[Program], answers: Sequence[Prediction], goal: Goal) -> Program | None:
+    """Return the first program (list order, probes apart) whose answer reaches the goal.
+
+    ``answers`` may be shorter than ``programs``: the driver cuts it after such a program.
+    """
+    for program, answer in zip(programs, answers, strict=False):
+        if not program.is_probe and goal.reached(answer):
+            return program
+    return None
 
 
 class Attack(Protocol):
@@ -60,5 +91,6 @@ ATTACKS: Registry[type[Attack]] = Registry(
     {
         "wir_random": "durometer.attacks.wir_random:WirRandom",
         "mhm": "durometer.attacks.mhm:MHM",
+        "alert": "durometer.attacks.alert:Alert",
     },
 )
