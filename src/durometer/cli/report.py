@@ -1,0 +1,33 @@
+"""``durometer report RUN``: write the page and the numbers of a run, finished or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Run folder, as made by `durometer run` or `durometer demo`.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write into; the run folder by default.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
+) -> None:
+    """Write report.html and results.json of a run, and print its tables."""
+    from durometer.report import to_json, write_report
+    from durometer.report.results import build_results
+    from durometer.study.store import load_run
+
+    view = load_run(run)
+    results = build_results(view)
+    page = write_report(view, out or run, results)
+    if json:
+        print(to_json(results), end="")
+        return
+    from rich.console import Console
+
+    from durometer.report import terminal_table
+
+    console = Console()
+    console.print(terminal_table(results))
+    console.print(f"Page: {page}", soft_wrap=True, highlight=False)

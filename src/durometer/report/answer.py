@@ -1,0 +1,129 @@
+"""The answer in three sentences: the cost in accuracy, the cost in robustness, and the bargain.
+
+A claim is printed only with its effect, interval and adjusted p. Where the test found nothing, the
+sentence says "no difference detected", and how large a difference would have been found with 80 % power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durometer.report.words import attack_name, interval, listing, number, probability, ratio
+
+Record = Mapping[str, Any]
+SHOWN = 3  # detected differences that a sentence spells out; the table holds all
+
+
+def answer(results: Record) -> list[str]:
+    """Return the three sentences for ``results`` (its ``variants``, ``cells`` and ``comparisons``)."""
+    comparisons = results["comparisons"]
+    if not comparisons:
+        return [
+            "Nothing to compare yet: no compressed variant and its original have both finished.",
+            _strongest(results),
+            f"{_proof(results).capitalize()}.",
+        ]
+    clean = [c for c in comparisons if c["measure"] == "accuracy"]
+    robust = [c for c in comparisons if c["measure"] == "robust_accuracy"]
+    return [
+        f"Accuracy: {cost(clean)}.",
+        f"Robust accuracy: {cost(robust)}.",
+        f"{_bargain(results)}; {_proof(results)}.",
+    ]
+
+
+def cost(comparisons: Sequence[Record]) -> str:
+    """Return what ``comparisons`` (all of one measure) found: each detected difference, then the rest."""
+    if not comparisons:
+        return "nothing to compare yet"
+    found = sorted((c for c in comparisons if c["detected"]), key=lambda c: c["difference"])
+    rest = [c for c in comparisons if not c["detected"]]
+    clauses = [listing([f"{_where(c, comparisons)} {effect(c)}" for c in found[:SHOWN]])] if found else []
+    if len(found) > SHOWN:
+        clauses.append(f"{len(found) - SHOWN} more in the table below")
+    if rest:
+        clauses.append(_undetected(rest, comparisons))
+    return "; ".join(clauses)
+
+
+def effect(comparison: Record) -> str:
+    """Return a difference with its interval and adjusted p."""
+    bounds = interval(comparison["low"], comparison["high"], signed=True) or "not defined"
+    change = number(comparison["difference"], signed=True)
+    return f"{change} points (95 % interval {bounds}, adjusted {probability(comparison['p_holm'])})"
+
+
+def _undetected(rest: Sequence[Record], all_of_them: Sequence[Record]) -> str:
+    largest = max(rest, key=lambda c: abs(c["difference"] or 0))
+    reach = largest["detectable"]
+    power = "" if reach is None else f"; {number(reach)} points would be found with 80 % power"
+    if len(rest) == 1:
+        return f"no difference detected for {_where(largest, all_of_them)}: {effect(largest)}{power}"
+    many = (
+        f"{len(rest)} comparisons" if len(rest) > SHOWN else listing([_where(c, all_of_them) for c in rest])
+    )
+    return (
+        f"no difference detected for {many}, the largest being "
+        f"{_where(largest, all_of_them)} {effect(largest)}{power}"
+    )
+
+
+def _bargain(results: Record) -> str:
+    smaller = [v for v in results["variants"] if v["size_ratio"] is not None and v["size_ratio"] < 1]
+    if not smaller:
+        return "No variant is smaller on disk than its original"
+    best = min(smaller, key=lambda v: v["size_ratio"])
+    words = (
+        f"The smallest variant, {best['variant']}, takes {ratio(best['size_ratio'])} of the bytes and "
+        f"{ratio(best['latency_ratio'])} of the time of its original"
+    )
+    losses = [
+        c
+        for c in results["comparisons"]
+        if _cell(c) == _cell(best) and c["measure"] == "robust_accuracy" and c["difference"] is not None
+    ]
+    if not losses:
+        return words
+    worst = min(losses, key=lambda c: (not c["detected"], c["difference"]))
+    if worst["detected"]:
+        return f"{words}, for {effect(worst)} of robust accuracy under {attack_name(worst['attack'])}"
+    return f"{words}, with no difference in robust accuracy detected (worst: {effect(worst)})"
+
+
+def _strongest(results: Record) -> str:
+    cells = [c for c in results["cells"] if c["asr"]["value"] is not None]
+    if not cells:
+        return "No sample has been attacked yet."
+    cell = max(cells, key=lambda c: c["asr"]["value"])
+    asr = cell["asr"]
+    return (
+        f"{attack_name(cell['attack'])} broke {number(asr['value'])} % of the attackable samples of "
+        f"{cell['variant']} (95 % interval {interval(asr['low'], asr['high'])}, n = {asr['n']})."
+    )
+
+
+def _proof(results: Record) -> str:
+    proven = sum(cell["successes"] for cell in results["cells"])
+    statuses = [cell["statuses"] for cell in results["cells"]]
+    refused = sum(s["invalid"] + s["unstable"] for s in statuses)
+    if proven + refused == 0:
+        return "no attack reported a success"
+    held = "all" if refused == 0 else f"{number(proven, 0)} of"
+    return (
+        f"{held} {number(proven + refused, 0)} reported successes were proven to be the same program "
+        "and confirmed alone, and only those count"
+    )
+
+
+def _cell(record: Record) -> tuple[str, str, str]:
+    return record["task"], record["victim"], record["variant"]
+
+
+def _where(comparison: Record, among: Sequence[Record]) -> str:
+    """Name a comparison: its variant, then what else distinguishes it ``among`` the others."""
+    words = str(comparison["variant"])
+    for key, joint in (("victim", "of"), ("task", "on")):
+        if len({c[key] for c in among}) > 1:
+            words += f" {joint} {comparison[key]}"
+    return f"{words} under {attack_name(comparison['attack'])}" if comparison["attack"] else words

@@ -1,0 +1,140 @@
+"""The frontier: a variant's size or latency against how often it is right, clean and attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from durometer.report import words
+from durometer.report.charts import SERIES, Scale, axes, mark, padded_log, svg, symbol, tag
+
+Record = Mapping[str, Any]
+WIDTH, HEIGHT = 760, 430
+AXES = {
+    "size": ("size_bytes", "Size on disk (logarithmic)", words.size),
+    "latency": ("latency_p50_ms", "Latency p50 at batch 1 (logarithmic)", words.milliseconds),
+}
+
+
+def frontiers(results: Record) -> list[tuple[str, str, Markup]]:
+    """Return (axis, name, picture) for each task and victim, once against size and once against latency."""
+    groups = list(dict.fromkeys((v["task"], v["victim"]) for v in results["variants"]))
+    return [
+        (axis, f"{task}, {victim}", frontier(results, task, victim, axis))
+        for task, victim in groups
+        for axis in AXES
+    ]
+
+
+def series(results: Record, task: str, victim: str) -> list[tuple[str, str]]:
+    """Return (key, label) of what is plotted: clean accuracy, then robust accuracy under each attack."""
+    attacks = sorted({c["attack"] for c in results["cells"] if (c["task"], c["victim"]) == (task, victim)})
+    return [("clean", "Not attacked"), *((a, f"Under {words.attack_name(a)}") for a in attacks)]
+
+
+def points(results: Record, task: str, victim: str) -> dict[str, dict[str, Record]]:
+    """Return variant → series → estimate; of several seeds, the first is drawn (the grid shows all)."""
+    found: dict[str, dict[str, Record]] = {}
+    for v in results["variants"]:
+        if (v["task"], v["victim"]) == (task, victim):
+            found[v["variant"]] = {"clean": v["accuracy"]}
+    for c in results["cells"]:
+        if (c["task"], c["victim"]) == (task, victim) and c["variant"] in found:
+            found[c["variant"]].setdefault(c["attack"], c["robust_accuracy"])
+    return found
+
+
+def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
+    """Return one picture: a column of points a variant, joined by a line as long as what attacks took."""
+    key, x_title, say = AXES[axis]
+    variants = [v for v in results["variants"] if (v["task"], v["victim"]) == (task, victim) and v[key] > 0]
+    title = f"{axis.capitalize()} against accuracy, clean and under attack: {task}, {victim}"
+    if not variants:
+        return svg(WIDTH, 60, title, tag("text", "Not measured yet.", x=0, y=30, class_="tick"))
+    x = padded_log([v[key] for v in variants], 56, WIDTH - 24)
+    y = Scale(0, 100, HEIGHT - 64, 74)
+    ticks = [(value, say(value)) for value in x.ticks()]
+    parts = [axes(x, y, x_title, "Right answers, %", ticks), _floor(results, task, x, y)]
+    names, found = series(results, task, victim), points(results, task, victim)
+    for index, (at, v) in enumerate(zip(_spread([x(v[key]) for v in variants]), variants, strict=True)):
+        parts.append(_column(v, say(v[key]), found[v["variant"]], names, at, y))
+        parts.append(_label(v["variant"], at, x(v[key]), 56 - 18 * (index % 2), y))
+    return svg(WIDTH, HEIGHT, title, *parts)
+
+
+def legend(results: Record, task: str, victim: str) -> Markup:
+    """Return the legend as HTML buttons: each shows or hides its series."""
+    items = []
+    for i, (key, label) in enumerate(series(results, task, victim)):
+        sample = tag(
+            "svg", symbol(i, 8, 8, 5, f"point {_colour(i)}"), viewBox="0 0 16 16", aria_hidden="true"
+        )
+        button = Markup('<button type="button" aria-pressed="true" data-series="{}">{}{}</button>')
+        items.append(button.format(key, sample, label))
+    return Markup("").join(items)
+
+
+def _colour(index: int) -> str:
+    return SERIES[index % len(SERIES)]
+
+
+def _column(
+    v: Record, where: str, found: Mapping[str, Record], names: Sequence[tuple[str, str]], at: float, y: Scale
+) -> Markup:
+    values = [found[key]["value"] for key, _ in names if key in found and found[key]["value"] is not None]
+    parts = []
+    if values:
+        parts.append(tag("line", x1=at, x2=at, y1=y(min(values)), y2=y(max(values)), class_="drop"))
+    for i, (key, label) in enumerate(names):
+        estimate = found.get(key)
+        if estimate is None or estimate["value"] is None:
+            continue
+        left = at + (i - (len(names) - 1) / 2) * 7
+        bounds = words.interval(estimate["low"], estimate["high"])
+        text = f"{v['variant']}, {label.lower()}: {words.number(estimate['value'])} %"
+        text += f" ({bounds}; n = {estimate['n']}); {where}" if bounds else f"; {where}"
+        whisker = Markup("")
+        if estimate["low"] is not None:
+            whisker = tag(
+                "line",
+                x1=left,
+                x2=left,
+                y1=y(estimate["low"]),
+                y2=y(estimate["high"]),
+                class_=f"whisker {_colour(i)}",
+            )
+        shape = tag("g", whisker, symbol(i, left, y(estimate["value"]), 6, f"point {_colour(i)}"))
+        parts.append(mark(shape, text, data_series=key))
+    return tag("g", *parts)
+
+
+def _label(name: str, at: float, anchor: float, height: float, y: Scale) -> Markup:
+    line = tag("line", x1=at, x2=at, y1=height + 5, y2=y.end - 2, class_="leader")
+    return tag("g", line, tag("text", name, x=at, y=height, class_="direct middle"))
+
+
+def _spread(pixels: Sequence[float], gap: float = 46) -> list[float]:
+    """Move points that share a place apart, evenly around it: two variants of one size stay two."""
+    order = sorted(range(len(pixels)), key=lambda i: pixels[i])
+    placed = list(pixels)
+    cluster: list[int] = []
+    for i in [*order, -1]:
+        if i >= 0 and (not cluster or pixels[i] - pixels[cluster[-1]] < gap):
+            cluster.append(i)
+            continue
+        middle = sum(pixels[j] for j in cluster) / len(cluster)
+        for rank, j in enumerate(cluster if len(cluster) > 1 else ()):
+            placed[j] = middle + (rank - (len(cluster) - 1) / 2) * gap
+        cluster = [i]
+    return placed
+
+
+def _floor(results: Record, task: str, x: Scale, y: Scale) -> Markup:
+    floor = results["floors"].get(task, {}).get("accuracy")
+    if floor is None:
+        return Markup("")
+    line = tag("line", x1=x.start, x2=x.end, y1=y(floor), y2=y(floor), class_="floor")
+    text = tag("text", f"bag of words {words.number(floor)} %", x=x.end, y=y(floor) - 6, class_="tick end")
+    return tag("g", line, text)

@@ -1,0 +1,92 @@
+"""One HTML file that holds the whole report: it works offline, and nothing it does can leave it.
+
+What its content-security policy needs: one inline script and one inline style sheet, both named by their
+SHA-256, and nothing else: no ``eval``, no ``unsafe-inline``, no image, font, frame, form or connection.
+Data is in JSON blocks with every ``<`` escaped, which no browser executes, and reaches the page through
+``textContent`` only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+
+from durometer.report import words
+from durometer.report.examples import embedded_examples
+from durometer.report.frontier import frontiers, legend
+from durometer.report.tables import all_tables, to_csv, to_latex
+
+Record = Mapping[str, Any]
+
+
+def render_page(results: Record, outcomes: pl.DataFrame) -> str:
+    """Return the page for ``results``; ``outcomes`` gives the examples."""
+    style, script = _asset("page.css"), _asset("page.js")
+    policy = (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    tables = all_tables(results)
+    exports = {t.id: {"csv": to_csv(t), "tex": to_latex(t)} for t in tables}
+    groups = list(dict.fromkeys((v["task"], v["victim"]) for v in results["variants"]))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("durometer.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html.j2").render(
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        results=results,
+        words=words,
+        tables={table.id: table for table in tables},
+        charts=frontiers(results),
+        legend=legend(results, *groups[0]) if groups else "",
+        methods=_flat(results["config"]),
+        provenance=_flat(results["provenance"]),
+        corpora=_flat(results["corpora"]) + _flat(results["floors"], "floor"),
+        timings=[(stage, words.number(value)) for stage, value in results["timings_seconds"].items()],
+        data={
+            "results-data": json_block(results),
+            "examples-data": json_block(embedded_examples(outcomes)),
+            "exports-data": json_block(exports),
+            "words-data": json_block({"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES}),
+        },
+    )
+
+
+def json_block(thing: object) -> Markup:
+    """Return ``thing`` as JSON that is safe inside a script element, whatever text it holds."""
+    text = json.dumps(thing, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _asset(name: str) -> str:
+    return files("durometer.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _flat(thing: object, prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested records as (dotted name, value) rows; lists of plain values stay on one line."""
+    if isinstance(thing, Mapping):
+        items = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in thing.items()]
+    elif isinstance(thing, list) and any(isinstance(value, (Mapping, list)) for value in thing):
+        items = [(f"{prefix}[{i}]", value) for i, value in enumerate(thing)]
+    else:
+        text = ", ".join(map(str, thing)) if isinstance(thing, list) else str(thing)
+        return [(prefix, text)]
+    return [row for name, value in items for row in _flat(value, name)]
