@@ -86,7 +86,7 @@ class TestGenetic:
         # greedy keeps alpha -> red and stands still; the flip lies beyond beta -> blue alone
         scores = {
             (("alpha", "red"),): 0.85,
-            (("beta", "blue"),): 0.88,
+            (("beta", "blue"),): 0.84,
             (("alpha", "green"), ("beta", "blue")): 0.2,
         }
         transcript, answer = run(table(scores, default=0.9))
