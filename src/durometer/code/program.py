@@ -1,8 +1,8 @@
 """A program: a snippet under an injective map of names. Immutable, and cheap to derive from another.
 
 A rename is a copy of a list with a few entries replaced; the text is joined when it is first read.
-Nothing is parsed again: that a checked rename keeps the meaning follows from the snippet's scopes and the freshness of
-the new name, and ``prove`` establishes it again from the two texts alone.
+Nothing is parsed again: that a checked rename keeps the meaning follows from the snippet's scopes and the
+freshness of the new name, and ``prove`` establishes it again from the two texts alone.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from durometer.registry import Registry
 LANGUAGES: Registry[Language] = Registry(
     "language",
     {
+        "java": "durometer.code.languages.java:JAVA",
         "python": "durometer.code.languages.python:PYTHON",
     },
 )
