@@ -73,7 +73,7 @@ public class JavaSyntaxServer {
             task.setLocale(Locale.ROOT);
             task.analyze();
         } catch (Throwable broken) { // javac itself gave up: an answer too, and the server lives on
-            answer.append("1\t0\tjavac: ").append(broken.getClass().getName()).append('\n');
+            return "0\t0\tgave up: " + broken.getClass().getName() + "\n";
         }
         for (Diagnostic<?> one : found.getDiagnostics()) {
             if (one.getKind() == Diagnostic.Kind.ERROR) {

@@ -1,9 +1,9 @@
 """Compilers of this machine as functions from a program to its errors, in subprocesses with limits.
 
-``javac`` and Python are servers (one process for all programs, length-prefixed over pipes; a dead or late server
-is replaced on the next question), ``gcc`` and ``g++`` are one process a program. Each works in an empty folder
-of its own, on text only: nothing is linked, loaded or run, no annotation processor is started and no
-``#include`` is followed.
+``javac`` and Python are servers (one process for all programs, length-prefixed over pipes; a dead or late
+server is replaced on the next question), ``gcc`` and ``g++`` are one process a program. Each works in an
+empty folder of its own, on text only: nothing is linked, loaded or run, no annotation processor is started
+and no ``#include`` is followed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 TIMEOUT_SECONDS = 20.0
+_GAVE_UP = "gave up: "  # how a server's answer starts when the compiler itself failed
 ANSWER_LIMIT_BYTES = 16 << 20
 
 _PYTHON_SERVER = """
@@ -36,7 +37,7 @@ while head := read.read(4):
     except SyntaxError as error:
         answer = f"{error.lineno or 0}\\t0\\t{' '.join(str(error.msg).split())}\\n"
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        answer = f"0\\t0\\t{type(error).__name__}\\n"
+        answer = f"0\\t0\\tgave up: {type(error).__name__}\\n"
     data = answer.encode("utf-8", "replace")
     write.write(struct.pack(">I", len(data)) + data)
     write.flush()
@@ -46,7 +47,7 @@ _INCLUDE = re.compile(r"^[ \t]*(?:#|%:|\?\?=)[ \t]*(?:include|include_next|impor
 _GCC_ERROR = re.compile(r"^<stdin>:(\d+)(?::\d+)?: (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
-class CompilerGone(Exception):
+class CompilerGoneError(Exception):
     """The compiler died or exceeded its time limit on one program: it has no opinion on that one."""
 
 
@@ -64,7 +65,7 @@ class Compiler(Protocol):
     name: str
 
     def errors(self, source: str) -> tuple[CompileError, ...]:
-        """Return the errors on ``source``; raises ``CompilerGone``."""
+        """Return the errors on ``source``; raises ``CompilerGoneError``."""
         ...
 
     def close(self) -> None:
@@ -124,11 +125,11 @@ class _Gcc:
             _, complaints = process.communicate(data, timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             _kill_group(process)
-            raise CompilerGone(f"{self.name} took more than {TIMEOUT_SECONDS:.0f} s") from None
+            raise CompilerGoneError(f"{self.name} took more than {TIMEOUT_SECONDS:.0f} s") from None
         text = complaints.decode("utf-8", "replace")
         found = tuple(CompileError(int(line), message) for line, message in _GCC_ERROR.findall(text))
         if process.returncode and not found:
-            raise CompilerGone(f"{self.name} gave up: {text.strip()[:200] or process.returncode}")
+            raise CompilerGoneError(f"{self.name} gave up: {text.strip()[:200] or process.returncode}")
         return found
 
     def close(self) -> None:
@@ -152,7 +153,10 @@ class _Server:
         data = source.encode("utf-8", "surrogateescape")
         answer = self._ask(struct.pack(">I", len(data)) + data).decode("utf-8", "replace")
         rows = (line.split("\t", 2) for line in answer.split("\n") if line)
-        return tuple(CompileError(int(line), message) for line, _, message in rows)
+        found = tuple(CompileError(int(line), message) for line, _, message in rows)
+        if found and found[0].message.startswith(_GAVE_UP):
+            raise CompilerGoneError(found[0].message)
+        return found
 
     def close(self) -> None:
         """Stop the process and remove its folder."""
@@ -171,7 +175,7 @@ class _Server:
             readable, writable, _ = select.select([process.stdout], writers, [], max(wait, 0))
             if not readable and not writable:
                 self._stop()
-                raise CompilerGone(f"{self.name} took more than {TIMEOUT_SECONDS:.0f} s")
+                raise CompilerGoneError(f"{self.name} took more than {TIMEOUT_SECONDS:.0f} s")
             try:
                 if writable:
                     question = question[os.write(process.stdin.fileno(), question[: 1 << 16]) :]
@@ -180,7 +184,7 @@ class _Server:
                 chunk = b""
             if chunk == b"":
                 self._stop()
-                raise CompilerGone(f"{self.name} died")
+                raise CompilerGoneError(f"{self.name} died")
             answer += chunk or b""
             if size == 4 and len(answer) == 4:
                 size += min(struct.unpack(">I", answer)[0], ANSWER_LIMIT_BYTES)

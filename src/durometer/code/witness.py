@@ -1,8 +1,9 @@
 """The compiler as a second witness: are the errors before and after an edit the same, up to the rename?
 
-Snippets lack their imports and headers, so a compiler always complains; what counts is whether the edit *changes*
-the complaints. Found at run time and optional (``durometer.code.compilers``): ``javac`` with attribution, so that
-duplicate variables are seen; ``gcc`` and ``g++``; this Python's ``compile``.
+Snippets lack their imports and headers, so a compiler always complains; what counts is whether the edit
+*changes* the complaints. Found at run time and optional (``durometer.code.compilers``): ``javac`` with
+attribution, so that duplicate variables are seen; ``gcc`` and ``g++``; this Python's ``compile``. ``gcc``
+drops a function with an unknown type, so types unknown in the original are declared before both programs.
 Trade-offs: messages are compared without their positions, because the released attack tools drop blank lines;
 a name and its substitute count as the same word in messages, so a partial rename shows only through errors of
 its own (a name that nobody declares).
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 
-from durometer.code.compilers import CompileError, Compiler, CompilerGone, find_compiler
+from durometer.code.compilers import CompileError, Compiler, CompilerGoneError, find_compiler
 
 _WORD = re.compile(r"[^\W\d][\w$]*")
+_PRELUDE_ROUNDS = 8
+_UNKNOWN_TYPE = re.compile(r"^unknown type name '(\w+)'")
 _SUGGESTION = re.compile(r"[;,] did you mean .*?(?:\?|$)")
 _COMMENT_OR_TEXT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", re.DOTALL)
 _TYPE_OR_HEADER = re.compile(r"\b(?:class|interface|enum|record|package|import)\b")
@@ -55,15 +58,27 @@ class Witness:
     def compare(self, original: str, edited: str, renames: Mapping[str, str]) -> Opinion:
         """Return which errors the edit brought and took.
 
-        ``original`` and ``edited`` are whole files or bare functions or methods; ``renames`` maps old names to new.
+        ``original`` and ``edited`` are whole files, bare functions or methods; ``renames`` maps old to new.
         """
         if self.language == "java" and _is_bare_member(original):
             original, edited = (f"class Snippet__ {{ {code}\n}}" for code in (original, edited))
         try:
-            before, after = self._errors(original), self._errors(edited)
-        except CompilerGone as gone:
+            prelude = self._types_unknown_in(original) if self.language == "c" else ""
+            before, after = self._errors(prelude + original), self._errors(prelude + edited)
+        except CompilerGoneError as gone:
             return Opinion(trouble=str(gone))
         return Opinion(_missing_from(before, after, renames), _missing_from(after, before, renames))
+
+    def _types_unknown_in(self, original: str) -> str:
+        """Return declarations of the types that the snippet takes from headers."""
+        unknown: dict[str, None] = {}
+        for _ in range(_PRELUDE_ROUNDS):
+            errors = self._errors(_declare(unknown) + original)
+            found = {name: None for error in errors for name in _UNKNOWN_TYPE.findall(error.message)}
+            if not found.keys() - unknown.keys():
+                break
+            unknown |= found
+        return _declare(unknown)
 
     def close(self) -> None:
         """Stop the compiler."""
@@ -100,6 +115,11 @@ def _missing_from(
 
 def _canonical(message: str, renames: Mapping[str, str]) -> str:
     return _WORD.sub(lambda word: renames.get(word.group(), word.group()), _SUGGESTION.sub("", message))
+
+
+def _declare(types: Mapping[str, None]) -> str:
+    declarations = " ".join(f"typedef struct {name}_ {{ int unknown; }} {name};" for name in types)
+    return f"{declarations}\n#line 1\n" if types else ""
 
 
 def _is_bare_member(source: str) -> bool:
