@@ -1,0 +1,65 @@
+"""``durometer run --dry-run``: the plan, what exists of it, and what the rest will cost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from durometer.cli._progress import duration
+from durometer.study.artefacts import Artefacts
+from durometer.study.config import StudyConfig
+from durometer.study.estimate import Estimate, estimate
+from durometer.study.options import machine_options
+from durometer.study.plan import plan_study
+from durometer.study.progress import states_on_disk
+from durometer.study.session import choose_workers
+from durometer.study.source import Source
+
+MOST_CELLS = 60
+
+
+def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
+    """Print what ``run`` would do; nothing is written."""
+    config = StudyConfig.from_source(source)
+    workers, why = choose_workers(machine_options(config.machine, **options))
+    plan, artefacts = plan_study(config), Artefacts(folder)
+    states = states_on_disk(plan, artefacts)
+    cost = estimate(plan, states, workers)
+    if as_json:
+        nodes = [state.to_json() for state in states.values()]
+        print(
+            json.dumps(
+                {"study": config.name, "workers": workers, "estimate": asdict(cost), "nodes": nodes}, indent=1
+            )
+        )
+        return
+    print(f"{config.name} in {folder}: {why}")
+    for node in plan.nodes.values():
+        if node.kind != "cell":
+            again = artefacts.why_missing(node) if states[node.name].status != "done" else ""
+            mark = "exists    " if states[node.name].status == "done" else "to make   "
+            print(f"  {mark}{node.kind:<9}{node.label}" + (f" ({again})" if again else ""))
+    for cell in plan.cells[:MOST_CELLS]:
+        state = states[cell.name]
+        mark = "finished  " if state.status == "done" else "to attack "
+        print(f"  {mark}cell     {cell.label}: {state.done:.0f}/{state.total:.0f}")
+    if len(plan.cells) > MOST_CELLS:
+        rest = Counter(cell.cell.attack for cell in plan.cells[MOST_CELLS:])
+        print("  … and " + ", ".join(f"{count} more cells of {attack}" for attack, count in rest.items()))
+    print(summary(cost))
+
+
+def summary(cost: Estimate) -> str:
+    """Return the estimate in three lines."""
+    queries = "unknown" if cost.queries is None else f"about {cost.queries:,.0f}"
+    hours = "unknown" if cost.hours is None else f"about {duration(cost.hours * 3600)}"
+    memory, disk = cost.memory_bytes / 1e9, cost.disk_bytes / 1e6
+    return (
+        f"{cost.cells_done} of {cost.cells} cells exist, {cost.artefacts_done} of {cost.artefacts} artefacts, "
+        f"{cost.samples - cost.samples_done:,} samples to attack\n"
+        f"queries: {queries}; time to attack: {hours} ({cost.basis})\n"
+        f"memory: about {memory:.1f} GB; disk: about {disk:.0f} MB and the models"
+    )

@@ -1,0 +1,73 @@
+"""What ``demo`` and ``run`` share: run a study in a folder, write its report, print its table."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from durometer.study.source import Source
+
+
+def run_and_report(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
+    """Run what is missing, then show the result; ends within a moment when nothing is missing."""
+    from durometer.study.session import is_complete
+
+    report_files = [folder / "report.html", folder / "results.json"]
+    if is_complete(source.text, folder) and all(path.exists() for path in report_files):
+        say(f"everything in {folder} is done already")
+    else:
+        _run(source, folder, options)
+        _write_report(folder)
+    if as_json:
+        print((folder / "results.json").read_text())
+    else:
+        _print_table(folder)
+        say(f"page: {(folder / 'report.html').resolve()}")
+
+
+def _run(source: Source, folder: Path, options: Mapping[str, str | None]) -> None:
+    from durometer.cli._progress import Display
+    from durometer.study.config import StudyConfig
+    from durometer.study.options import machine_options
+    from durometer.study.session import Session, choose_workers
+
+    signal.signal(signal.SIGTERM, _terminate)
+    config = StudyConfig.from_source(source)
+    machine = machine_options(config.machine, **options)
+    say(f"{config.name} in {folder}: {choose_workers(machine)[1]}")
+    with Display() as display:
+        Session(source.text, config, folder, machine, " ".join(sys.argv)).run(display)
+
+
+def _write_report(folder: Path) -> None:
+    from durometer.report import write_report
+    from durometer.study.store import load_run
+
+    say("writing the report")
+    write_report(load_run(folder), folder)
+
+
+def _print_table(folder: Path) -> None:
+    from rich.console import Console
+
+    from durometer.report import terminal_table
+
+    Console().print(terminal_table(json.loads((folder / "results.json").read_text())))
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as a batch system wants it: at once, with one line and nothing lost."""
+    say("terminated. Finished work is kept: run the same command again to resume.")
+    raise SystemExit(128 + number)
+
+
+def say(text: str) -> None:
+    """Tell a person something; standard output is for results."""
+    print(f"durometer: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,87 @@
+"""``durometer status``: how far a run is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
+    from durometer.study.progress import NodeState
+
+WATCH_SECONDS = 2.0
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every two seconds until it is done.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the state as JSON.")] = False,
+) -> None:
+    """Say how far a run is, from its files alone."""
+    from json import dumps
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from durometer.study.artefacts import Artefacts
+    from durometer.study.lock import is_held
+    from durometer.study.progress import states_on_disk
+    from durometer.study.store import load_plan
+
+    plan, artefacts = load_plan(run), Artefacts(run)
+    states = states_on_disk(plan, artefacts)
+    if json:
+        nodes = [state.to_json() for state in states.values()]
+        complete = all(state.status == "done" for state in states.values())
+        print(
+            dumps({"run": str(run), "active": is_held(run), "complete": complete, "nodes": nodes}, indent=1)
+        )
+        return
+    console = Console()
+    if not watch:
+        console.print(table(states, is_held(run)))
+        return
+    with Live(table(states, is_held(run)), console=console, auto_refresh=False) as live:
+        while any(state.status != "done" for state in states.values()):
+            time.sleep(WATCH_SECONDS)
+            states = states_on_disk(plan, artefacts)
+            live.update(table(states, is_held(run)), refresh=True)
+
+
+def table(states: Mapping[str, NodeState], active: bool) -> Table:
+    """Return cells with their counts; what is still to be made stands in the caption."""
+    from rich.table import Table
+
+    from durometer.cli._progress import duration
+
+    view = Table("cell", "done", "broken", "failed", "skipped", "errors", "queries/s", "time left")
+    for state in states.values():
+        if state.node.kind != "cell":
+            continue
+        counts = state.statuses
+        rate = state.queries_per_second
+        left = (
+            state.seconds / state.done * (state.total - state.done) if state.done and state.seconds else None
+        )
+        view.add_row(
+            state.node.label,
+            f"{state.done:.0f}/{state.total:.0f}",
+            str(counts["success"]),
+            str(counts["failure"] + counts["budget"]),
+            str(counts["skipped"]),
+            str(counts["error"] + counts["invalid"] + counts["unstable"]),
+            f"{rate:.0f}" if rate else "",
+            duration(left) if left else "",
+        )
+    waiting = [s.node.label for s in states.values() if s.node.kind != "cell" and s.status != "done"]
+    activity = "running now" if active else "nobody is working on it"
+    view.caption = f"{activity}; to be made: {', '.join(waiting)}" if waiting else activity
+    return view

@@ -1,0 +1,273 @@
+"""The study file: what to attack, how, and how much of it. YAML and Python objects alike.
+
+Frozen models that refuse unknown fields. What cannot change a result (workers, backend, device, data
+paths) stays out of every hash; so do names that only people read, except those that become columns of
+the outcomes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from durometer.study.source import HintedError, Source, explain, parse_yaml, read_yaml, suggest
+from durometer.types import content_hash
+
+VERSION = 1
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._+=,%()-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
+Options = dict[str, Any]
+
+
+class Strict(BaseModel):
+    """Base of all parts of a study."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _kind_and_options(value: object) -> object:
+    """Let ``mhm``, ``{kind: mhm, iterations: 5}`` and the full form mean the same."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Mapping) and "kind" in value and "options" not in value:
+        options = {k: v for k, v in value.items() if k not in ("kind", "name")}
+        return {k: v for k, v in value.items() if k in ("kind", "name")} | {"options": options}
+    return value
+
+
+class AttackConfig(Strict):
+    """One attack: its registered kind, its options, and the name that its rows carry."""
+
+    kind: str
+    name: Name = ""
+    options: Options = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        return _kind_and_options(value)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        from durometer.attacks.base import ATTACKS
+
+        if kind not in ATTACKS:
+            raise HintedError(f"unknown attack {kind!r}", suggest(kind, list(ATTACKS)))
+        return kind
+
+
+class StepConfig(Strict):
+    """One compression step of a recipe."""
+
+    kind: str
+    options: Options = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        return _kind_and_options(value)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        from durometer.compress.base import COMPRESSIONS
+
+        if kind not in COMPRESSIONS:
+            raise HintedError(f"unknown compression {kind!r}", suggest(kind, list(COMPRESSIONS)))
+        return kind
+
+
+class VariantConfig(Strict):
+    """One compressed form of every victim: steps applied in order."""
+
+    recipe: tuple[StepConfig, ...] = Field(min_length=1)
+    name: Name = ""
+    seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        if isinstance(value, str) or (isinstance(value, Mapping) and "kind" in value):
+            step = (
+                {k: v for k, v in value.items() if k not in ("name", "seed")}
+                if isinstance(value, Mapping)
+                else value
+            )
+            rest = (
+                {k: v for k, v in value.items() if k in ("name", "seed")}
+                if isinstance(value, Mapping)
+                else {}
+            )
+            return {"recipe": [step]} | rest
+        return {"recipe": value} if isinstance(value, list | tuple) else value
+
+
+class TaskConfig(Strict):
+    """One task and the data that it runs on; ``corpus`` is a built-in name or ``FORMAT:PATH[#split]``."""
+
+    task: str
+    corpus: str = ""
+    options: Options = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        return {"task": value} if isinstance(value, str) else value
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, task: str) -> str:
+        from durometer.tasks.base import TASKS
+
+        if task not in TASKS:
+            raise HintedError(f"unknown task {task!r}", suggest(task, list(TASKS)))
+        return task
+
+    @field_validator("corpus")
+    @classmethod
+    def _readable(cls, corpus: str) -> str:
+        from durometer.corpora.base import CORPORA
+
+        reader = corpus.partition("#")[0].partition(":")[0]
+        if corpus and reader not in CORPORA:
+            raise HintedError(f"unknown corpus format {reader!r}", suggest(reader, list(CORPORA)))
+        return corpus
+
+
+class VictimConfig(Strict):
+    """One model: trained here from a preset, loaded from a card, or made by the user's own function.
+
+    Exactly one of ``preset`` (name), ``card`` (YAML file) and ``python`` (``module:function``, called with
+    the task and returning anything with ``predict``) is set.
+    """
+
+    name: Name = ""
+    preset: str = ""
+    card: str = ""
+    python: str = Field(default="", pattern=r"^$|^[\w.]+:\w+$")
+    shape: Options = {}
+    training: Options = {}
+    seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, value: object) -> object:
+        return {"preset": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> VictimConfig:
+        if sum(map(bool, (self.preset, self.card, self.python))) != 1:
+            raise HintedError("say where the victim comes from", "Give exactly one of preset, card, python.")
+        return self
+
+
+class Limits(Strict):
+    """How much of it: samples per cell (taken from the test split) and queries per sample."""
+
+    samples: int = Field(default=100, ge=1)
+    max_queries: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
+
+
+class CellPattern(Strict):
+    """Cells by name; a field left out matches all, a list matches any of its members."""
+
+    task: tuple[str, ...] = ()
+    victim: tuple[str, ...] = ()
+    variant: tuple[str, ...] = ()
+    attack: tuple[str, ...] = ()
+    seed: tuple[int, ...] = ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return value if isinstance(value, list | tuple) else [value]
+
+    def matches(self, cell: Mapping[str, object]) -> bool:
+        """Whether the cell with these names is meant."""
+        return all(not wanted or cell[field] in wanted for field, wanted in self)
+
+
+class MachineOptions(Strict):
+    """What cannot change a result, and is in no hash."""
+
+    backend: Literal["in-process", "processes"] = "processes"
+    workers: int | Literal["auto"] = "auto"
+    device: str = "cpu"
+    allow_download: bool = False
+
+
+class StudyConfig(Strict):
+    """A whole study; cells are tasks × victims × (original and variants) × attacks × seeds."""
+
+    version: Literal[1] = 1
+    name: Name = "study"
+    seeds: tuple[int, ...] = Field(default=(123456,), min_length=1)
+    tasks: tuple[TaskConfig, ...] = Field(min_length=1)
+    victims: tuple[VictimConfig, ...] = Field(min_length=1)
+    variants: tuple[VariantConfig, ...] = ()
+    attacks: tuple[AttackConfig, ...] = Field(min_length=1)
+    limits: Limits = Limits()
+    include: tuple[CellPattern, ...] = ()
+    exclude: tuple[CellPattern, ...] = ()
+    machine: Annotated[MachineOptions, BeforeValidator(lambda v: v or {})] = MachineOptions()
+
+    @classmethod
+    def from_source(cls, source: Source) -> StudyConfig:
+        """Validate parsed YAML, expand its grid and fill in every default.
+
+        Raises:
+            ConfigurationError: with file, line, field and the allowed values.
+
+        """
+        from durometer.study.grid import expand
+
+        if not isinstance(source.data, Mapping):
+            raise source.error(
+                (), "a study file is a list of fields such as `tasks:`", "`durometer init` writes one."
+            )
+        try:
+            config = cls.model_validate(source.data)
+        except ValidationError as error:
+            raise explain(error, source, cls) from None
+        return expand(config, source)
+
+    @classmethod
+    def load(cls, path: Path) -> StudyConfig:
+        """Read a study file; relative data paths in it are relative to the file."""
+        return cls.from_source(read_yaml(path))
+
+    @classmethod
+    def parse(cls, text: str, name: str = "study") -> StudyConfig:
+        """Read a study from YAML text."""
+        return cls.from_source(parse_yaml(text, name))
+
+    def to_yaml(self) -> str:
+        """Return the study as a file that :meth:`load` reads back to an equal object."""
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        data = {"version": self.version, "name": self.name, "seeds": list(self.seeds)} | data
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+    @property
+    def hash(self) -> str:
+        """Name of what is studied: equal for two studies that must give equal outcomes on equal data."""
+        return content_hash(canonical_json(self.model_dump(mode="json", exclude={"machine", "name"})))
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON spelling of ``value`` that hashes are taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

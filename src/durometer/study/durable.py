@@ -1,0 +1,92 @@
+"""Files that survive being killed: a destination never exists before it is complete.
+
+Everything goes to a temporary sibling first, is flushed to the disk, and is renamed into place; the
+folder is flushed too, so that a power cut cannot take the name away again. Every ``OSError`` on the way
+becomes a ``StoreError`` that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from durometer.errors import StoreError
+
+HINTS = {
+    errno.ENOSPC: (
+        "the disk is full",
+        "Free some space and run the same command again: finished work is kept.",
+    ),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space and run the same command again."),
+    errno.EROFS: ("the file system is read-only", "Choose another folder with --out."),
+    errno.EACCES: ("permission denied", "Choose another folder with --out, or change its permissions."),
+    errno.EPERM: ("operation not permitted", "Choose another folder with --out."),
+    errno.EIO: ("the disk reports an input/output error", "Check the disk; finished work is kept."),
+    errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n) or use fewer workers."),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", "Choose another folder with --out."),
+    errno.EISDIR: ("this is a folder, not a file", "Name a file."),
+    errno.ENOENT: ("no such file or folder", "Check the path."),
+}
+
+
+@contextmanager
+def explained(path: Path | str) -> Iterator[None]:
+    """Turn an ``OSError`` into a ``StoreError`` about ``path`` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        what, hint = HINTS.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise StoreError(what, where=str(error.filename or path), hint=hint) from error
+
+
+def fsync_path(path: Path) -> None:
+    """Flush one file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Flush every file and folder below ``folder``, and itself."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            fsync_path(Path(root) / name)
+        fsync_path(Path(root))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``: all of it or nothing, replacing what was there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            fsync_path(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def publish(temporary: Path, destination: Path) -> None:
+    """Rename a complete folder into place.
+
+    If somebody else published the same content first, theirs stays: names are content hashes.
+    """
+    with explained(destination):
+        fsync_tree(temporary)
+        try:
+            os.rename(temporary, destination)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            shutil.rmtree(temporary)
+        fsync_path(destination.parent)

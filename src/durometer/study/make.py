@@ -1,0 +1,228 @@
+"""How each kind of node is made from its inputs. The only place where a study touches models."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from durometer.errors import ConfigurationError, InputError
+from durometer.study.artefacts import Artefacts
+from durometer.study.corpusfile import read_corpus, read_samples, write_corpus
+from durometer.study.latency import measure_forms, write_form
+from durometer.study.plan import Node
+from durometer.types import Outcome, Sample
+
+ORIGIN = "victim_origin.json"
+
+
+class News(Protocol):
+    """Told what is being done: the stage, steps done of total, and a short message."""
+
+    def __call__(self, stage: str, done: int, total: int, message: str) -> None:
+        """Pass it on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a maker works with."""
+
+    node: Node
+    artefacts: Artefacts
+    device: str
+    news: News
+
+    def input(self, role: str) -> Path:
+        """Return the folder of the input that plays ``role``."""
+        return self.artefacts.path(self.node.inputs[role])
+
+
+def make(node: Node, artefacts: Artefacts, device: str, news: News) -> None:
+    """Make the artefact of ``node`` (any kind but ``cell``) and publish it."""
+    maker = MAKERS[node.kind]
+    bench = Bench(node, artefacts, device, news)
+    artefacts.make(node, lambda folder: maker(bench, folder))
+
+
+def make_corpus(bench: Bench, folder: Path) -> None:
+    """Read or generate the data; measure what a bag of words reaches on it."""
+    from durometer.corpora.base import CORPORA
+    from durometer.tasks.base import TASKS
+
+    config = bench.node.config
+    bench.news("reading", 0, 1, "")
+    reader = CORPORA.get(config["reader"])
+    options = dict(config["options"])
+    corpus = reader(bench.node.hints["path"], split=config["split"] or None, task=config["task"], **options)
+    if not corpus.splits.get("test"):
+        raise InputError("no test split to attack", where=corpus.name)
+    write_corpus(corpus, folder)
+    task = TASKS.get(config["task"])()
+    bench.news("bag-of-words floor", 0, 1, "")
+    train = corpus.splits.get("train", ())
+    floor = dict(task.floor(train, corpus.splits["test"])) if train else {}
+    (folder / "floor.json").write_text(json.dumps(floor))
+
+
+def make_tools(bench: Bench, folder: Path) -> None:
+    """Collect the names that attacks try: the most frequent identifiers of the test split."""
+    from durometer.attacks.vocabulary import vocabulary
+
+    bench.news("counting identifiers", 0, 1, "")
+    words = vocabulary(read_samples(bench.input("corpus"), "test"))
+    (folder / "vocabulary.json").write_text(json.dumps(words))
+
+
+def make_victim(bench: Bench, folder: Path) -> None:
+    """Train a preset, or take the weights that a card or the user's function names."""
+    from durometer.victims.presets import EncoderPreset, TrainConfig
+    from durometer.victims.train import train_encoder
+
+    config = bench.node.config
+    if "preset" not in config:
+        (folder / ORIGIN).write_text(json.dumps({**config, **bench.node.hints}))
+        write_form(folder, load_victim(folder, task_of(config["task"]), bench.device), "uncompressed")
+        return
+    task = task_of(config["task"])
+    trained = train_encoder(
+        read_corpus(bench.input("corpus")),
+        EncoderPreset(**config["shape"]),
+        TrainConfig(**config["training"]),
+        seed=config["seed"],
+        pair=task.pair,
+        classes=len(task.classes),
+        name=bench.node.hints["name"],
+        work=bench.artefacts.work(bench.node),
+        progress=bench.news,
+    )
+    trained.victim.save(folder)
+    write_form(folder, trained.victim, "uncompressed")
+
+
+def make_variant(bench: Bench, folder: Path) -> None:
+    """Compress the victim by the recipe."""
+    raise NotImplementedError
+
+
+def make_measures(bench: Bench, folder: Path) -> None:
+    """Let the model answer the whole test split, unattacked."""
+    task = task_of(bench.node.hints["task"])
+    victim = load_victim(bench.input("model"), task, bench.device)
+    samples = list(read_samples(bench.input("corpus"), "test"))
+    predictions = []
+    for start in range(0, len(samples), 32):
+        predictions += victim.predict(samples[start : start + 32])
+        bench.news("answering", len(predictions), len(samples), "")
+    rows = [
+        {
+            "sample_id": sample.id,
+            "snippet_id": sample.snippet_id,
+            "label": sample.label,
+            "predicted": answer.label,
+            "correct": answer.label == sample.label,
+            "probability": answer.probabilities[1] if len(answer.probabilities) == 2 else None,
+        }
+        for sample, answer in zip(samples, predictions, strict=True)
+    ]
+    (folder / "predictions.json").write_text(json.dumps(rows))
+    (folder / "measures.json").write_text(json.dumps(dict(task.measure(samples, predictions))))
+
+
+def make_latency(bench: Bench, folder: Path) -> None:
+    """Time all forms of one victim in one process, interleaved, so that their ratios mean something."""
+    task = task_of(bench.node.hints["task"])
+    names = [name for role, name in sorted(bench.node.inputs.items()) if role != "corpus"]
+    forms = {name: load_victim(bench.artefacts.path(name), task, bench.device) for name in names}
+    samples = list(read_samples(bench.input("corpus"), "test"))[:64]
+    records = measure_forms(forms, samples, bench.artefacts.folder, bench.news)
+    (folder / "latency.json").write_text(json.dumps(records, indent=1))
+
+
+MAKERS: Mapping[str, Callable[[Bench, Path], None]] = {
+    "corpus": make_corpus,
+    "tools": make_tools,
+    "victim": make_victim,
+    "variant": make_variant,
+    "measures": make_measures,
+    "latency": make_latency,
+}
+
+
+def task_of(name: str) -> Any:
+    """Return the task object."""
+    from durometer.tasks.base import TASKS
+
+    return TASKS.get(name)()
+
+
+def load_victim(folder: Path, task: Any, device: str) -> Any:
+    """Load the victim of a ``victim`` or ``variant`` artefact."""
+    origin = folder / ORIGIN
+    if not origin.exists():
+        from durometer.victims.huggingface import EncoderVictim
+
+        return EncoderVictim.load(folder, device=device)
+    record = json.loads(origin.read_text())
+    if "python" not in record:
+        raise NotImplementedError
+    module, _, function = record["python"].partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # the user's module lies beside the study
+    try:
+        return getattr(import_module(module), function)(task)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"cannot make the victim ({error})",
+            where=record["python"],
+            hint="Run from the module's folder, or install it.",
+        ) from error
+
+
+@dataclass(frozen=True)
+class CellAttack:
+    """Everything loaded that the attacks of one cell need."""
+
+    node: Node
+    corpus: Path
+    task: Any
+    victim: Any
+    tools: Any
+    search: Any
+
+    def attack(self, ids: Sequence[str]) -> Iterator[Outcome]:
+        """Attack these samples; each outcome is independent of the others."""
+        from durometer.attacks.driver import Limits, drive
+
+        config, cell = self.node.config, self.node.cell
+        limits = {name: config["limits"][name] for name in ("max_queries", "max_seconds")}
+        samples: Iterator[Sample] = read_samples(self.corpus, "test", ids)
+        return drive(
+            self.search,
+            samples,
+            self.victim,
+            self.task,
+            seed=cell.seed,
+            # Variants share their random numbers: comparisons are paired to the draw.
+            cell=f"{cell.task} {cell.attack}",
+            limits=Limits(**limits),
+            tools=self.tools,
+        )
+
+
+def open_cell(node: Node, artefacts: Artefacts, device: str, previous: CellAttack | None) -> CellAttack:
+    """Load what the cell needs; ``previous`` lends its victim if it is the same."""
+    from durometer.attacks.base import ATTACKS, Tools
+
+    task = task_of(node.cell.task)
+    victim = previous.victim if previous else load_victim(artefacts.path(node.inputs["model"]), task, device)
+    attack = dict(node.config["attack"])
+    words = artefacts.read_json(node.inputs["tools"], "vocabulary.json")
+    kind: Any = ATTACKS.get(attack.pop("kind"))
+    tools = Tools(vocabulary=tuple(words))
+    return CellAttack(node, artefacts.path(node.inputs["corpus"]), task, victim, tools, kind(**attack))

@@ -1,0 +1,117 @@
+"""One session of work on a run folder: lock it, write down what is asked, do it, note that it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import durometer
+from durometer.errors import InputError
+from durometer.study.artefacts import Artefacts
+from durometer.study.backends import Backend, InProcess, Processes
+from durometer.study.config import MachineOptions, StudyConfig
+from durometer.study.durable import explained, write_atomically
+from durometer.study.lock import RunLock
+from durometer.study.parts import OUTCOMES
+from durometer.study.plan import Plan, plan_study
+from durometer.study.provenance import environment
+from durometer.study.run import Listener, Runner
+
+STUDY, PLAN, ENVIRONMENT, COMPLETE = "study.yaml", "plan.json", "env.json", "complete.json"
+WORKER_BYTES = 1_000_000_000  # torch, transformers and a small victim; measured 0.6 GB
+
+
+@dataclass(frozen=True)
+class Session:
+    """A study to be run in a folder; ``text``, the file as written, is what a finished run is known by."""
+
+    text: str
+    config: StudyConfig
+    folder: Path
+    machine: MachineOptions
+    command: str = ""
+
+    def run(self, listen: Listener, plan: Plan | None = None) -> None:
+        """Make everything of the study that is not in the folder yet.
+
+        Raises:
+            StoreError: the folder cannot be written, or another process works in it.
+            DurometerError: something of the study cannot be made.
+
+        """
+        plan = plan or plan_study(self.config)
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        artefacts = Artefacts(self.folder)
+        with RunLock(self.folder) as lock:
+            artefacts.prepare()
+            self._write_down(plan)
+            backend = self._backend(lock.descriptor)
+            try:
+                Runner(plan, artefacts, backend, listen).run()
+            finally:
+                backend.close()
+            self._note_complete()
+
+    def _write_down(self, plan: Plan) -> None:
+        """Write what is being done, before doing it."""
+        nodes = {name: node.to_json() for name, node in plan.nodes.items()}
+        text = json.dumps({"nodes": nodes, "cells": [cell.name for cell in plan.cells]})
+        write_atomically(self.folder / STUDY, self.config.to_yaml().encode())
+        write_atomically(self.folder / PLAN, text.encode())
+        record = environment(self.config, self.machine, self.command)
+        write_atomically(self.folder / ENVIRONMENT, json.dumps(record, indent=1).encode())
+        (self.folder / COMPLETE).unlink(missing_ok=True)
+
+    def _backend(self, lock_descriptor: int) -> Backend:
+        workers, _ = choose_workers(self.machine)
+        if self.machine.backend == "in-process":
+            return InProcess(self.folder, self.machine.device)
+        return Processes(self.folder, self.machine.device, workers, lock_descriptor)
+
+    def _note_complete(self) -> None:
+        digest = hashlib.sha256((self.folder / OUTCOMES).read_bytes()).hexdigest()
+        record = {"identity": identity(self.text), "outcomes_sha256": digest}
+        write_atomically(self.folder / COMPLETE, json.dumps(record).encode())
+
+
+def identity(text: str) -> str:
+    """Name of a finished run: what was asked, as written, of which code, and of which interpreter."""
+    package = Path(durometer.__file__).parent
+    digest = hashlib.sha256(f"{platform.python_version()}\n{text}".encode())
+    for path in sorted(package.rglob("*.py")):
+        stat = path.stat()
+        digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def is_complete(text: str, folder: Path) -> bool:
+    """Whether this very study, with this very code, is finished here.
+
+    Answers without importing a model's libraries. Data files are not read again: who changed them deletes
+    ``complete.json`` or the run folder.
+    """
+    try:
+        record = json.loads((folder / COMPLETE).read_text())
+        digest = hashlib.sha256((folder / OUTCOMES).read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+    return bool(record == {"identity": identity(text), "outcomes_sha256": digest})
+
+
+def choose_workers(machine: MachineOptions) -> tuple[int, str]:
+    """Return the number of workers and why: one a core that we may use, as far as memory goes."""
+    if machine.backend == "in-process":
+        return 1, "in-process: one worker"
+    if machine.workers != "auto":
+        if machine.workers < 1:
+            raise InputError(f"at least one worker is needed, got {machine.workers}", where="--workers")
+        return machine.workers, f"{machine.workers} workers, as asked"
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    workers = max(1, min(cores, memory // WORKER_BYTES))
+    return workers, f"{workers} workers ({cores} cores, {memory / 1e9:.0f} GB of memory)"
