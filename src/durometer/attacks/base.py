@@ -39,15 +39,21 @@ class Tools:
     """What a search may use besides the programs: names to try, made before the attack starts.
 
     ``candidates`` gives each renameable identifier of a snippet its ordered substitutes (masked-LM
-    or file); ``vocabulary`` is MHM's and WIR-Random's list of frequent identifiers, most frequent first;
-    ``rename_function_name`` offers the function's own name too (off by default, spec section 0).
-    ``hidden`` is set by the driver: names of this sample that the victim's truncation keeps it from
-    seeing. ``unchecked`` switches the validity filter off, for comparison with published figures only.
+    or file), ``fills`` those of BeamAttack's masked windows; ``similarity`` scores variants of a program
+    against it (BeamAttack; None keeps the order of the candidates); ``vocabulary`` is MHM's and
+    WIR-Random's list of frequent identifiers, most frequent first; ``rename_function_name`` offers the
+    function's own name too (off by default, spec section 0). ``unchecked`` switches the validity filter
+    off, for comparison with published figures only.
+    Set by the driver: ``task``, the name of the task, and ``hidden``, names of this sample that the
+    victim's truncation keeps it from seeing.
     """
 
     candidates: Callable[[Snippet], Mapping[str, tuple[str, ...]]] = no_candidates
+    fills: Callable[[Snippet], Mapping[str, tuple[str, ...]]] = no_candidates
+    similarity: Callable[[Program, Sequence[Program]], Sequence[float]] | None = None
     vocabulary: tuple[str, ...] = ()
     rename_function_name: bool = False
+    task: str = ""
     hidden: frozenset[str] = frozenset()
     unchecked: bool = False
 
@@ -92,5 +98,6 @@ ATTACKS: Registry[type[Attack]] = Registry(
         "wir_random": "durometer.attacks.wir_random:WirRandom",
         "mhm": "durometer.attacks.mhm:MHM",
         "alert": "durometer.attacks.alert:Alert",
+        "beam": "durometer.attacks.beam:BeamAttack",
     },
 )

@@ -114,17 +114,24 @@ class _Lane:
         except StopIteration as stop:
             self.outcome = stop.value
 
+    @property
+    def confirms(self) -> bool:
+        """Whether the trial waits for the row that confirms its success."""
+        return self.request is not None and self.request.alone
+
     def next_rows(self, share: int) -> Sequence[Sample]:
         return () if self.request is None else self.request.rows[:share]
 
 
 def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -> None:
     """Compute up to ``share`` rows of every lane, merged into one call where that is allowed."""
-    together = [lane for lane in lanes if merge and lane.request is not None and not lane.request.alone]
+    together = [lane for lane in lanes if merge and not lane.confirms]
     for group in [together, *([lane] for lane in lanes if lane not in together)]:
         rows = [row for lane in group for row in lane.next_rows(share)]
         if not rows:
             continue
+        if group[0].confirms:
+            _forget(oracle)
         try:
             answers = _ask(oracle, rows)
         except Exception:
@@ -159,6 +166,14 @@ def _ask(oracle: Victim, rows: Sequence[Sample]) -> Sequence[Prediction]:
     if len(answers) != len(rows):
         raise VictimError(f"predict returned {len(answers)} predictions for {len(rows)} inputs")
     return answers
+
+
+def _forget(oracle: Victim) -> None:
+    """Empty the victim's own memories, if it has any, so that a confirmation is computed anew."""
+    for owner in (oracle, getattr(oracle, "victim", None)):
+        forget = getattr(owner, "forget", None)
+        if callable(forget):
+            forget()
 
 
 def _visible_bytes(oracle: Victim) -> Callable[[Sample], int] | None:

@@ -111,7 +111,7 @@ class Trial:
         self.goal = goal = self.task.goal(self.sample, self.original)
         self.trajectory = [(1, goal.score(self.original))]
         visible = None if self.visible_bytes is None else self.visible_bytes(self.sample)
-        tools = replace(self.tools, hidden=hidden_names(snippet, visible))
+        tools = replace(self.tools, task=self.task.name, hidden=hidden_names(snippet, visible))
         if not tools.names(snippet):
             return self._outcome(Status.SKIPPED, "nothing to rename")
         claimed = yield from self._search(snippet.original, goal, tools)
@@ -283,7 +283,7 @@ def hidden_names(snippet: Snippet, visible_bytes: int | None) -> frozenset[str]:
 def explain(error: Exception) -> str:
     """Return one line that names the culprit: the victim, the input, or a bug of ours."""
     if isinstance(error, VictimError):
-        return f"victim: {error.what}"
+        return f"victim {error.where}: {error.what}" if error.where else f"victim: {error.what}"
     if isinstance(error, InputError):
         return str(error).replace("\n", " ")
     return f"{type(error).__name__}: {error}"
