@@ -193,7 +193,10 @@ class Snippet:
         tree = self.tree
         for node, kind in enumerate(tree.kinds):
             if kind == "ERROR" and node:
-                for word in _WORD.findall(tree.text(node)):
+                text = tree.text(node)
+                if "{" in text or "}" in text:
+                    self.resolution.veto_all = "a syntax error swallowed a brace"
+                for word in _WORD.findall(text):
                     self.resolution.veto(word, "it occurs beside a syntax error")
             elif kind == "ERROR":
                 self.resolution.veto_all = "the snippet does not parse"
@@ -240,7 +243,9 @@ def _tokens(tree: SyntaxTree, language: Language, data: bytes) -> list[Token]:
         start, end = starts[node], ends[node]
         if start > reached:
             _gap(tokens, data, reached, start)
-        if start < end and kind not in comments:
+        if kind in language.opaque:
+            _gap(tokens, data, start, end)
+        elif start < end and kind not in comments:
             text = decode(data[start:end])
             if kind in names:
                 tokens.append(Token(text, start, end, "identifier", node))

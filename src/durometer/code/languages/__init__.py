@@ -9,6 +9,7 @@ LANGUAGES: Registry[Language] = Registry(
     "language",
     {
         "java": "durometer.code.languages.java:JAVA",
+        "c": "durometer.code.languages.c:C",
         "python": "durometer.code.languages.python:PYTHON",
     },
 )

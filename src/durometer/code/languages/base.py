@@ -26,7 +26,8 @@ class Language:
     are legal names somewhere but change a parse or name a macro elsewhere, so that we never choose
     them. ``names`` are the leaf kinds that carry identifiers, ``atoms`` the node kinds that are
     one token with all that is in them (literals), ``comments`` the kinds that are no code.
-    ``extra_letters`` are letters of identifiers besides Unicode's. ``wrappers`` are texts to try
+    ``opaque`` kinds are text that the grammar does not look into, such as macro bodies: names in it are
+    never ours. ``extra_letters`` are letters of identifiers besides Unicode's. ``wrappers`` are texts to try
     around a snippet that does not parse alone, such as a class around a bare constructor.
     """
 
@@ -38,6 +39,7 @@ class Language:
     atoms: frozenset[str]
     comments: frozenset[str]
     resolve: Callable[[SyntaxTree], Resolution]
+    opaque: frozenset[str] = frozenset()
     extra_letters: str = ""
     wrappers: tuple[tuple[str, str], ...] = ()
     unusable_prefixes: tuple[str, ...] = ()

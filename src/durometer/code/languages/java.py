@@ -50,9 +50,9 @@ _FIELDLESS = frozenset(
 class _Java(Lexical):
     names = frozenset({"identifier", "type_identifier"})
     opens = _CLASS_BODIES | {
-        "method_declaration", "constructor_declaration", "compact_constructor_declaration", "lambda_expression",
-        "block", "for_statement", "enhanced_for_statement", "try_with_resources_statement", "catch_clause",
-        "switch_block", "switch_rule",
+        "method_declaration", "constructor_declaration", "compact_constructor_declaration",
+        "lambda_expression", "block", "for_statement", "enhanced_for_statement", "catch_clause",
+        "try_with_resources_statement", "switch_block", "switch_rule",
     }  # fmt: skip
     members = _CLASS_BODIES
     no_shadowing = True
@@ -269,13 +269,19 @@ def _resolve(tree: SyntaxTree) -> Resolution:
     return _Java(tree).run()
 
 
+_RESERVED = """
+abstract assert boolean break byte case catch char class const continue default do double else enum extends
+final finally float for goto if implements import instanceof int interface long native new package private
+protected public return short static strictfp super switch synchronized this throw throws transient try
+void volatile while true false null _
+"""
+_CONTEXTUAL = "var yield record sealed permits non when module open opens with to"
+
 JAVA = Language(
     name="java",
     module="tree_sitter_java",
-    reserved=frozenset(
-        ["abstract", "assert", "boolean", "break", "byte", "case", "catch", "char", "class", "const", "continue", "default", "do", "double", "else", "enum", "extends", "final", "finally", "float", "for", "goto", "if", "implements", "import", "instanceof", "int", "interface", "long", "native", "new", "package", "private", "protected", "public", "return", "short", "static", "strictfp", "super", "switch", "synchronized", "this", "throw", "throws", "transient", "try", "void", "volatile", "while", "true", "false", "null", "_"]
-    ),
-    contextual=frozenset(["var", "yield", "record", "sealed", "permits", "non", "when", "module", "open", "opens", "with", "to"]),
+    reserved=frozenset(_RESERVED.split()),
+    contextual=frozenset(_CONTEXTUAL.split()),
     names=_Java.names,
     atoms=frozenset({"string_literal", "character_literal"}),
     comments=frozenset({"line_comment", "block_comment"}),

@@ -49,7 +49,7 @@ class Lexical:
             scope_at[node] = inner.get(parent, scope_at[parent])
             if kind in self.names:
                 self.classify(node)
-            elif kind in self.opens and (kind, kinds[parent]) not in self.shares:
+            elif kind in self.opens and self.opens_here(node, kind):
                 inner[node] = self.scopes.open(self.scope_of(node), kind, node)
             else:
                 self.visit(node, kind)
@@ -64,6 +64,10 @@ class Lexical:
     def scope_of(self, node: int) -> int:
         """Return the scope in which ``node`` stands."""
         return self.scope_at[node]
+
+    def opens_here(self, node: int, kind: str) -> bool:
+        """Say whether a node whose kind may open a scope does."""
+        return (kind, self.tree.kinds[self.tree.parents[node]]) not in self.shares
 
     def visit(self, node: int, kind: str) -> None:
         """Look at a node that is neither a name nor a scope."""
