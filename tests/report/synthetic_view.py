@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -248,4 +249,44 @@ def _record(
         simulated=simulated,
         measures={"accuracy": float(np.mean(right))},
         predictions=predictions,
+    )
+
+
+HOSTILE = (
+    "def f(value):\n    return '</script><script>window.owned = 1</script>'\n",
+    "def f(value):\n    return '<img src=x onerror=\"window.owned = 2\">'  # \u202e drawkcab \u2066\n",
+    "def f(value):\n    return 'nul \x00 bell \x07 separators \u2028 \u2029'\n",
+    "value = '" + "x" * 1_000_000 + "'\n",
+    "<!--<script>]]>&lt;value&amp;{{ value }}{% value %}",
+)
+
+
+def hostile_view() -> RunView:
+    """Return a study whose every text tries to run, hide or break something."""
+    view = build_view(samples=40)
+    count = view.outcomes.height
+    codes = [HOSTILE[i % len(HOSTILE)] for i in range(count)]
+    evil = '<img src=x onerror="window.owned = 3">'
+    outcomes = view.outcomes.with_columns(
+        original_code=pl.Series(codes),
+        adversarial_code=pl.when(pl.col("adversarial_code").is_not_null()).then(
+            pl.Series([code.replace("value", evil) for code in codes])
+        ),
+        reason=pl.lit(f"</script>{evil}"),
+        sample_id=pl.format("{}\u202e{}", "sample_id", pl.lit(evil)),
+        variant=pl.col("variant").replace("int8", evil),
+        renames=pl.Series(
+            [[{"old": "value", "new": evil}] for _ in codes], dtype=view.outcomes.schema["renames"]
+        ),
+    )
+    variants = tuple(
+        replace(v, recipe=evil, variant=evil if v.variant == "int8" else v.variant) for v in view.variants
+    )
+    return replace(
+        view,
+        name=f"</title>{evil}",
+        outcomes=outcomes,
+        variants=variants,
+        config={evil: evil},
+        provenance={"note": f"</script>{evil}"},
     )

@@ -60,9 +60,9 @@ def _undetected(rest: Sequence[Record], all_of_them: Sequence[Record]) -> str:
     power = "" if reach is None else f"; {number(reach)} points would be found with 80 % power"
     if len(rest) == 1:
         return f"no difference detected for {_where(largest, all_of_them)}: {effect(largest)}{power}"
-    many = (
-        f"{len(rest)} comparisons" if len(rest) > SHOWN else listing([_where(c, all_of_them) for c in rest])
-    )
+    many = listing([_where(c, all_of_them) for c in rest])
+    if len(rest) > SHOWN:
+        many = f"{len(rest)} {'other ' if len(rest) < len(all_of_them) else ''}comparisons"
     return (
         f"no difference detected for {many}, the largest being "
         f"{_where(largest, all_of_them)} {effect(largest)}{power}"
@@ -88,7 +88,7 @@ def _bargain(results: Record) -> str:
     worst = min(losses, key=lambda c: (not c["detected"], c["difference"]))
     if worst["detected"]:
         return f"{words}, for {effect(worst)} of robust accuracy under {attack_name(worst['attack'])}"
-    return f"{words}, with no difference in robust accuracy detected (worst: {effect(worst)})"
+    return f"{words}, with no difference in robust accuracy detected: at worst {effect(worst)}"
 
 
 def _strongest(results: Record) -> str:

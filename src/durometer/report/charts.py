@@ -40,7 +40,7 @@ class Scale:
     def ticks(self, count: int = 6) -> list[float]:
         """Return round numbers within the range."""
         if self.log:
-            steps = (1, 2, 5) if self.high / self.low < 300 else (1,)
+            steps = (1, 2, 3, 5) if self.high / self.low < 300 else (1,)
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             return [s * 10.0**p for p in powers for s in steps if self.low <= s * 10.0**p <= self.high]
         raw = (self.high - self.low) / count
@@ -98,7 +98,7 @@ def axes(x: Scale, y: Scale, x_title: str, y_title: str, x_ticks: Sequence[tuple
         parts.append(tag("text", text, x=x(value), y=y.start + 20, class_="tick middle"))
     parts.append(tag("line", x1=x.start, x2=x.end, y1=y.start, y2=y.start, class_="axis"))
     parts.append(tag("text", x_title, x=(x.start + x.end) / 2, y=y.start + 42, class_="axis-title middle"))
-    parts.append(tag("text", y_title, x=x.start - 10, y=y.end - 16, class_="axis-title"))
+    parts.append(tag("text", y_title, x=0, y=14, class_="axis-title"))
     return tag("g", *parts, aria_hidden="true")
 
 

@@ -11,7 +11,7 @@ from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, padded_log, svg, symbol, tag
 
 Record = Mapping[str, Any]
-WIDTH, HEIGHT = 760, 430
+WIDTH, HEIGHT = 860, 470
 AXES = {
     "size": ("size_bytes", "Size on disk (logarithmic)", words.size),
     "latency": ("latency_p50_ms", "Latency p50 at batch 1 (logarithmic)", words.milliseconds),
@@ -47,20 +47,20 @@ def points(results: Record, task: str, victim: str) -> dict[str, dict[str, Recor
 
 
 def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
-    """Return one picture: a column of points a variant, joined by a line as long as what attacks took."""
+    """Return one picture: a capsule of points for each variant, as tall as what the attacks took."""
     key, x_title, say = AXES[axis]
     variants = [v for v in results["variants"] if (v["task"], v["victim"]) == (task, victim) and v[key] > 0]
     title = f"{axis.capitalize()} against accuracy, clean and under attack: {task}, {victim}"
     if not variants:
         return svg(WIDTH, 60, title, tag("text", "Not measured yet.", x=0, y=30, class_="tick"))
-    x = padded_log([v[key] for v in variants], 56, WIDTH - 24)
-    y = Scale(0, 100, HEIGHT - 64, 74)
+    x = padded_log([v[key] for v in variants], 56, WIDTH - 112)
+    y = Scale(0, 100, HEIGHT - 56, 88)
     ticks = [(value, say(value)) for value in x.ticks()]
     parts = [axes(x, y, x_title, "Right answers, %", ticks), _floor(results, task, x, y)]
     names, found = series(results, task, victim), points(results, task, victim)
     for index, (at, v) in enumerate(zip(_spread([x(v[key]) for v in variants]), variants, strict=True)):
         parts.append(_column(v, say(v[key]), found[v["variant"]], names, at, y))
-        parts.append(_label(v["variant"], at, x(v[key]), 56 - 18 * (index % 2), y))
+        parts.append(_label(v["variant"], at, 64 - 20 * (index % 2), y))
     return svg(WIDTH, HEIGHT, title, *parts)
 
 
@@ -86,12 +86,15 @@ def _column(
     values = [found[key]["value"] for key, _ in names if key in found and found[key]["value"] is not None]
     parts = []
     if values:
-        parts.append(tag("line", x1=at, x2=at, y1=y(min(values)), y2=y(max(values)), class_="drop"))
+        top, bottom, half = y(max(values)) - 17, y(min(values)) + 17, 4.5 * len(names) + 6
+        parts.append(
+            tag("rect", x=at - half, y=top, width=2 * half, height=bottom - top, rx=half, class_="capsule")
+        )
     for i, (key, label) in enumerate(names):
         estimate = found.get(key)
         if estimate is None or estimate["value"] is None:
             continue
-        left = at + (i - (len(names) - 1) / 2) * 7
+        left = at + (i - (len(names) - 1) / 2) * 9
         bounds = words.interval(estimate["low"], estimate["high"])
         text = f"{v['variant']}, {label.lower()}: {words.number(estimate['value'])} %"
         text += f" ({bounds}; n = {estimate['n']}); {where}" if bounds else f"; {where}"
@@ -110,12 +113,12 @@ def _column(
     return tag("g", *parts)
 
 
-def _label(name: str, at: float, anchor: float, height: float, y: Scale) -> Markup:
+def _label(name: str, at: float, height: float, y: Scale) -> Markup:
     line = tag("line", x1=at, x2=at, y1=height + 5, y2=y.end - 2, class_="leader")
     return tag("g", line, tag("text", name, x=at, y=height, class_="direct middle"))
 
 
-def _spread(pixels: Sequence[float], gap: float = 46) -> list[float]:
+def _spread(pixels: Sequence[float], gap: float = 58) -> list[float]:
     """Move points that share a place apart, evenly around it: two variants of one size stay two."""
     order = sorted(range(len(pixels)), key=lambda i: pixels[i])
     placed = list(pixels)
@@ -136,5 +139,6 @@ def _floor(results: Record, task: str, x: Scale, y: Scale) -> Markup:
     if floor is None:
         return Markup("")
     line = tag("line", x1=x.start, x2=x.end, y1=y(floor), y2=y(floor), class_="floor")
-    text = tag("text", f"bag of words {words.number(floor)} %", x=x.end, y=y(floor) - 6, class_="tick end")
-    return tag("g", line, text)
+    name = tag("text", "bag of words", x=x.end + 8, y=y(floor) - 2, class_="tick")
+    value = tag("text", f"{words.number(floor)} %", x=x.end + 8, y=y(floor) + 14, class_="tick")
+    return tag("g", line, name, value)

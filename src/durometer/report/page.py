@@ -11,13 +11,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 import jinja2
 import polars as pl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from durometer.report import words
 from durometer.report.examples import embedded_examples
@@ -50,6 +51,7 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
         script=Markup(script),
         results=results,
         words=words,
+        evidence=evidence,
         tables={table.id: table for table in tables},
         charts=frontiers(results),
         legend=legend(results, *groups[0]) if groups else "",
@@ -64,6 +66,16 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
             "words-data": json_block({"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES}),
         },
     )
+
+
+def evidence(sentence: str) -> Markup:
+    """Return ``sentence`` with its bracketed evidence set apart, and numbers kept with their units."""
+    kept = re.sub(r" (?=[%×])|(?<=[<=]) |(?<=\bp) (?=[<=])", "\u00a0", sentence)
+    parts = re.split(r"(\([^()]*\))", kept)
+    spans = [
+        Markup("<span>{}</span>").format(part) if part.startswith("(") else escape(part) for part in parts
+    ]
+    return Markup("").join(spans)
 
 
 def json_block(thing: object) -> Markup:

@@ -36,12 +36,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, what it means, and whether it holds numbers."""
+    """A column's heading, what it means, and what it holds."""
 
     key: str
     label: str
     meaning: str = ""
     numeric: bool = True
+    prose: bool = False  # long text, which may wrap
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def variants_table(results: Record) -> Table:
     """Return what each variant is, costs and answers when it is not attacked."""
     columns = (
         *_names(results["variants"]),
-        Column("recipe", "What it is", numeric=False),
+        Column("recipe", "What it is", numeric=False, prose=True),
         _measure("accuracy"),
         Column("floor", "Floor", "What a bag of words reaches: a model must beat it"),
         _measure("agreement_with_original"),
@@ -181,7 +182,7 @@ def validity_table(results: Record) -> Table:
             Column(status, status.capitalize(), meaning.capitalize())
             for status, meaning in words.STATUSES.items()
         ),
-        Column("reasons", "Reasons", numeric=False),
+        Column("reasons", "Reasons", numeric=False, prose=True),
     )
     rows = tuple(
         (

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from durometer.report import words
-from durometer.report.tables import Table, grid_table, variants_table
+from durometer.report.tables import Cell, Table, grid_table, variants_table
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import JustifyMethod, RenderableType
+    from rich.text import Text
 
 Record = Mapping[str, Any]
 VARIANT_COLUMNS = ("variant", "accuracy", "floor", "size", "latency")
@@ -33,27 +34,37 @@ def terminal_table(results: Record) -> RenderableType:
     parts.append(Text("Below rates: 95 % intervals, clustered by snippet. Sound reading.", style="dim"))
     parts.append(Text(""))
     for number, sentence in enumerate(results["answer"], 1):
-        parts.append(Padding(Text(f"{number}. {sentence}"), (0, 0, 1, 0)))
+        parts.append(Padding(Text(f"{number}. {sentence}".replace(words.THIN, " ")), (0, 0, 1, 0)))
     return Group(*parts)
 
 
 def _table(table: Table, keep: Sequence[str]) -> RenderableType:
+    """Return ``table`` in narrow columns, one block for each task and victim where they differ."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table as RichTable
+
+    names = [i for i, c in enumerate(table.columns) if c.key in ("task", "victim")]
+    shown = [i for i, c in enumerate(table.columns) if c.key in ("seed", *keep)]
+    blocks: dict[str, RichTable] = {}
+    for row in table.rows:
+        title = ": ".join([table.title, *filter(None, [", ".join(row[i].text for i in names)])])
+        block = blocks.get(title)
+        if block is None:
+            block = RichTable(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
+            for i in shown:
+                column = table.columns[i]
+                side: JustifyMethod = "right" if column.numeric else "left"
+                block.add_column(column.label, justify=side, overflow="fold")
+            blocks[title] = block
+        block.add_row(*(_text(row[i], table.columns[i].key) for i in shown))
+    return Group(*blocks.values())
+
+
+def _text(cell: Cell, key: str) -> Text:
     from rich.text import Text
 
-    names = [c.key for c in table.columns if c.key in ("task", "victim", "seed")]
-    shown = [i for i, c in enumerate(table.columns) if c.key in (*names, *keep)]
-    rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=table.title, title_justify="left")
-    for i in shown:
-        column = table.columns[i]
-        rich.add_column(column.label, justify="right" if column.numeric else "left", overflow="fold")
-    for row in table.rows:
-        cells = []
-        for i in shown:
-            text = Text(row[i].text.replace(words.THIN, " "))
-            if row[i].interval and table.columns[i].key in INTERVALS:
-                text.append("\n" + row[i].interval.replace(" to ", words.DASH), style="dim")
-            cells.append(text)
-        rich.add_row(*cells)
-    return rich
+    text = Text(cell.text.replace(words.THIN, " "))
+    if cell.interval and key in INTERVALS:
+        text.append("\n" + cell.interval.replace(" to ", words.DASH), style="dim")
+    return text

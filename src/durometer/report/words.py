@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MINUS, THIN, DASH = "−", " ", "–"
+MINUS, THIN, DASH = "\N{MINUS SIGN}", "\N{THIN SPACE}", "\N{EN DASH}"
 Estimate = Mapping[str, float | int | None]  # value, low, high, n
 
 

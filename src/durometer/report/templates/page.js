@@ -112,6 +112,7 @@
       for (const character of i % 2 ? "" : word) if (character === "\n") lines += 1;
     });
     flush();
+    if (lines > 1 && words[words.length - 1].endsWith("\n")) lines -= 1;
     const numbers = Array.from({ length: lines }, (_, i) => i + 1).join("\n");
     const gutter = make("pre", numbers, "gutter");
     gutter.setAttribute("aria-hidden", "true");

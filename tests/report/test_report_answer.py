@@ -1,0 +1,70 @@
+"""A claim stands next to its effect, interval and adjusted p; otherwise no difference was detected."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from synthetic_view import build_view
+
+from durometer.report.answer import cost
+from durometer.report.results import build_results
+
+
+def comparison(**changes: Any) -> dict[str, Any]:
+    record = {
+        "task": "clone",
+        "victim": "v",
+        "variant": "int8",
+        "attack": None,
+        "measure": "accuracy",
+        "difference": -4.0,
+        "low": -6.0,
+        "high": -2.0,
+        "p_holm": 0.01,
+        "detected": True,
+        "detectable": 2.5,
+    }
+    return {**record, **changes}
+
+
+def test_three_sentences_and_each_claim_has_its_evidence(results: dict[str, Any]) -> None:
+    assert len(results["answer"]) == 3
+    text = " ".join(results["answer"])
+    effects = re.findall(r"[−+]?[\d.]+ points(?! would)", text)
+    evidence = re.findall(r"points \(95 % interval [^,]+ to [^,]+, adjusted p [=<] [\d.]+\)", text)
+    assert effects
+    assert len(effects) == len(evidence)
+
+
+def test_detected_difference_is_claimed_with_interval_and_adjusted_p() -> None:
+    assert cost([comparison()]) == "int8 −4.0 points (95 % interval −6.0 to −2.0, adjusted p = 0.010)"
+
+
+def test_undetected_difference_is_never_claimed() -> None:
+    text = cost([comparison(detected=False, p_holm=0.2)])
+    assert text.startswith("no difference detected for int8")
+    assert "2.5 points would be found with 80 % power" in text
+
+
+def test_victims_and_attacks_are_named_where_they_differ() -> None:
+    text = cost([comparison(attack="mhm"), comparison(attack="mhm", victim="w", difference=-5.0)])
+    assert text.startswith("int8 of w under MHM −5.0 points")
+    assert "int8 of v under MHM −4.0 points" in text
+
+
+def test_many_detected_differences_are_counted() -> None:
+    text = cost([comparison(variant=f"v{i}", difference=-float(i)) for i in range(1, 6)])
+    assert "2 more in the table below" in text
+
+
+def test_without_a_compressed_variant_there_is_no_claim() -> None:
+    sentences = build_results(build_view(samples=30, variants=1))["answer"]
+    assert sentences[0].startswith("Nothing to compare yet")
+    assert "points" not in " ".join(sentences)
+
+
+def test_an_empty_run_still_answers() -> None:
+    view = build_view(samples=10)
+    empty = type(view)(**{**vars(view), "outcomes": view.outcomes.clear(), "variants": (), "complete": False})
+    assert build_results(empty)["answer"][1] == "No sample has been attacked yet."

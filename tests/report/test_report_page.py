@@ -1,0 +1,145 @@
+"""The page as a file: what it holds, what it may do, how large it gets."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from synthetic_view import HOSTILE, build_view, hostile_view
+
+from durometer.errors import StoreError
+from durometer.report import write_report
+from durometer.report.examples import LIMIT_CODE, embedded_examples
+from durometer.report.files import write_text
+
+
+class Reader(HTMLParser):
+    """Collects the texts of scripts and styles, every attribute, and the cells of tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.blocks: list[tuple[str, dict[str, str | None], str]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.cells: list[float] = []
+        self._open: tuple[str, dict[str, str | None]] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag in ("script", "style"):
+            self._open = (tag, dict(attrs))
+        elif tag == "td" and "number" in (dict(attrs).get("class") or ""):
+            text = dict(attrs)["data-sort"] or ""
+            self.cells += [] if text == "–" else [float(text)]
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.blocks.append((*self._open, data))
+            self._open = None
+
+
+@pytest.fixture(scope="module")
+def page(report_folder: Path) -> str:
+    return (report_folder / "report.html").read_text(encoding="utf-8")
+
+
+def numbers(thing: Any) -> set[float]:
+    if isinstance(thing, dict):
+        return set().union(*map(numbers, thing.values()), set())
+    if isinstance(thing, list):
+        return set().union(*map(numbers, thing), set())
+    return {float(thing)} if isinstance(thing, (int, float)) and not isinstance(thing, bool) else set()
+
+
+def test_every_number_of_a_table_is_in_results_json(page: str, report_folder: Path) -> None:
+    known = numbers(json.loads((report_folder / "results.json").read_text()))
+    shown = Reader(page).cells
+    assert len(shown) > 200
+    assert set(shown) <= known
+
+
+def test_policy_allows_one_script_and_one_style_by_hash(page: str) -> None:
+    reader = Reader(page)
+    policy = next(v for t, n, v in reader.attributes if t == "meta" and n == "content" and "default-src" in v)
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none';")
+    for tag, attributes, text in reader.blocks:
+        if attributes.get("type") == "application/json":
+            json.loads(text)
+            continue
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_page_names_no_other_place(page: str) -> None:
+    for tag, name, value in Reader(page).attributes:
+        assert not name.startswith("on"), (tag, name)
+        assert name not in ("src", "srcset", "style", "action", "formaction"), (tag, name)
+        if name == "href":
+            assert value.startswith("#"), (tag, value)
+    urls = set(re.findall(r"https?://[^\s\"'<>)]+", page))
+    assert urls <= {"http://www.w3.org/2000/svg"}
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    page = write_report(hostile_view(), tmp_path).read_text(encoding="utf-8")
+    assert "<img" not in page
+    assert page.count("<script") == page.count("</script>") == 5
+    blocks = [json.loads(t) for tag, a, t in Reader(page).blocks if a.get("type") == "application/json"]
+    codes = next(block["codes"] for block in blocks if "codes" in block)
+    assert HOSTILE[0] in codes
+    assert HOSTILE[2] in codes
+    assert max(map(len, codes)) == LIMIT_CODE
+
+
+def test_examples_are_sampled_evenly_and_bounded() -> None:
+    outcomes = build_view(samples=300).outcomes
+    few = embedded_examples(outcomes, limit_bytes=100_000)
+    assert few["total"] == outcomes.height > len(few["rows"]) > 50
+    assert len(json.dumps(few)) < 130_000
+    assert len(few["cells"]) == 8
+    assert {row["status"] for row in few["rows"]} == set(outcomes["status"].unique())
+    assert few == embedded_examples(outcomes.sample(fraction=1.0, shuffle=True, seed=1), limit_bytes=100_000)
+
+
+def test_examples_of_nothing_are_empty() -> None:
+    outcomes = build_view(samples=5).outcomes.clear()
+    assert embedded_examples(outcomes) == {"total": 0, "cells": [], "codes": [], "rows": []}
+
+
+def test_unfinished_study_says_so(tmp_path: Path) -> None:
+    view = build_view(samples=20, complete=False)
+    assert "This study is not finished" in write_report(view, tmp_path).read_text(encoding="utf-8")
+
+
+def test_page_of_a_study_without_any_finished_row_renders(tmp_path: Path) -> None:
+    view = build_view(samples=20)
+    empty = type(view)(**{**vars(view), "outcomes": view.outcomes.clear(), "variants": ()})
+    assert "No sample has been attacked yet" in write_report(empty, tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "new" / "a.txt", "one")
+    assert path.read_text() == "one"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+    with pytest.raises(StoreError, match="cannot write"):
+        write_text(path / "below-a-file.txt", "two")
+
+
+@pytest.mark.slow
+def test_200_000_outcomes_make_a_page_under_20_megabytes(tmp_path: Path) -> None:
+    view = build_view(samples=500)
+    rows = view.outcomes
+    many = pl.concat(
+        [rows.with_columns(sample_id=pl.format("{}-{}", "sample_id", pl.lit(i))) for i in range(50)]
+    )
+    page = write_report(type(view)(**{**vars(view), "outcomes": many}), tmp_path)
+    assert many.height == 200_000
+    assert page.stat().st_size < 20_000_000
