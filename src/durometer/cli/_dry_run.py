@@ -58,7 +58,7 @@ def summary(cost: Estimate) -> str:
     hours = "unknown" if cost.hours is None else f"about {duration(cost.hours * 3600)}"
     memory, disk = cost.memory_bytes / 1e9, cost.disk_bytes / 1e6
     return (
-        f"{cost.cells_done} of {cost.cells} cells exist, {cost.artefacts_done} of {cost.artefacts} artefacts, "
+        f"{cost.cells_done} of {cost.cells} cells, {cost.artefacts_done} of {cost.artefacts} others exist; "
         f"{cost.samples - cost.samples_done:,} samples to attack\n"
         f"queries: {queries}; time to attack: {hours} ({cost.basis})\n"
         f"memory: about {memory:.1f} GB; disk: about {disk:.0f} MB and the models"

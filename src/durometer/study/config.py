@@ -140,11 +140,11 @@ class TaskConfig(Strict):
     @field_validator("corpus")
     @classmethod
     def _readable(cls, corpus: str) -> str:
-        from durometer.corpora.base import CORPORA
+        from durometer.study.corpusfile import known_corpora
 
         reader = corpus.partition("#")[0].partition(":")[0]
-        if corpus and reader not in CORPORA:
-            raise HintedError(f"unknown corpus format {reader!r}", suggest(reader, list(CORPORA)))
+        if corpus and reader not in known_corpora():
+            raise HintedError(f"unknown corpus format {reader!r}", suggest(reader, known_corpora()))
         return corpus
 
 

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from durometer.corpora.base import Corpus
+from durometer.corpora.base import CORPORA, Corpus
+from durometer.errors import InputError
+from durometer.registry import Registry
 from durometer.study.durable import explained
 from durometer.types import Sample
+
+BUILTIN: Registry[Callable[..., Corpus]] = Registry(
+    "built-in corpus", {"builtin-clones": "durometer.corpora.builtin_clones:builtin_clones"}
+)
+
+
+def known_corpora() -> list[str]:
+    """Return the names that a study's ``corpus:`` may start with."""
+    return [*BUILTIN, *CORPORA]
+
+
+def load_corpus(name: str, path: str, split: str, task: str, options: Mapping[str, Any]) -> Corpus:
+    """Generate a built-in corpus, or read one with its reader.
+
+    Raises:
+        InputError: it cannot be read (with file and line), or an option is unknown.
+
+    """
+    try:
+        if name in BUILTIN:
+            return BUILTIN.get(name)(**options)
+        return CORPORA.get(name)(path, split=split or None, task=task, **options)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InputError(str(error).partition("() ")[2], where=f"options of the corpus {name}") from None
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:

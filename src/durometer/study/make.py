@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 from durometer.errors import ConfigurationError, InputError
 from durometer.study.artefacts import Artefacts
-from durometer.study.corpusfile import read_corpus, read_samples, write_corpus
+from durometer.study.corpusfile import load_corpus, read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
 from durometer.types import Outcome, Sample
 
 ORIGIN = "victim_origin.json"
+PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
 
 
 class News(Protocol):
@@ -52,18 +53,15 @@ def make(node: Node, artefacts: Artefacts, device: str, news: News) -> None:
 
 def make_corpus(bench: Bench, folder: Path) -> None:
     """Read or generate the data; measure what a bag of words reaches on it."""
-    from durometer.corpora.base import CORPORA
-    from durometer.tasks.base import TASKS
-
     config = bench.node.config
     bench.news("reading", 0, 1, "")
-    reader = CORPORA.get(config["reader"])
-    options = dict(config["options"])
-    corpus = reader(bench.node.hints["path"], split=config["split"] or None, task=config["task"], **options)
+    corpus = load_corpus(
+        config["reader"], bench.node.hints["path"], config["split"], config["task"], config["options"]
+    )
     if not corpus.splits.get("test"):
         raise InputError("no test split to attack", where=corpus.name)
     write_corpus(corpus, folder)
-    task = TASKS.get(config["task"])()
+    task = task_of(config["task"])
     bench.news("bag-of-words floor", 0, 1, "")
     train = corpus.splits.get("train", ())
     floor = dict(task.floor(train, corpus.splits["test"])) if train else {}
@@ -81,14 +79,14 @@ def make_tools(bench: Bench, folder: Path) -> None:
 
 def make_victim(bench: Bench, folder: Path) -> None:
     """Train a preset, or take the weights that a card or the user's function names."""
-    from durometer.victims.presets import EncoderPreset, TrainConfig
-    from durometer.victims.train import train_encoder
-
     config = bench.node.config
     if "preset" not in config:
         (folder / ORIGIN).write_text(json.dumps({**config, **bench.node.hints}))
         write_form(folder, load_victim(folder, task_of(config["task"]), bench.device), "uncompressed")
         return
+    from durometer.victims.presets import EncoderPreset, TrainConfig
+    from durometer.victims.train import train_encoder
+
     task = task_of(config["task"])
     trained = train_encoder(
         read_corpus(bench.input("corpus")),
@@ -101,13 +99,23 @@ def make_victim(bench: Bench, folder: Path) -> None:
         work=bench.artefacts.work(bench.node),
         progress=bench.news,
     )
-    trained.victim.save(folder)
+    trained.victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test"))[:PROBES])
     write_form(folder, trained.victim, "uncompressed")
 
 
 def make_variant(bench: Bench, folder: Path) -> None:
     """Compress the victim by the recipe."""
-    raise NotImplementedError
+    from durometer.compress import compress, parse_compression
+    from durometer.compress.artefact import save_artefact
+
+    config = bench.node.config
+    recipe = [parse_compression(step) for step in config["recipe"]]
+    victim = load_victim(bench.input("victim"), task_of(bench.node.hints["task"]), bench.device)
+    data = read_corpus(bench.input("corpus"))
+    smaller = compress(victim, recipe, data, seed=config["seed"], progress=bench.news)
+    save_artefact(smaller, folder, data.splits["test"][:PROBES])
+    words = " + ".join(step.describe() for step in recipe)
+    write_form(folder, smaller, words, simulated=any(step.simulated for step in recipe))
 
 
 def make_measures(bench: Bench, folder: Path) -> None:
@@ -139,8 +147,9 @@ def make_latency(bench: Bench, folder: Path) -> None:
     task = task_of(bench.node.hints["task"])
     names = [name for role, name in sorted(bench.node.inputs.items()) if role != "corpus"]
     forms = {name: load_victim(bench.artefacts.path(name), task, bench.device) for name in names}
-    samples = list(read_samples(bench.input("corpus"), "test"))[:64]
-    records = measure_forms(forms, samples, bench.artefacts.folder, bench.news)
+    samples = list(read_samples(bench.input("corpus"), "test"))
+    bench.news("timing", 0, 1, "")
+    records = measure_forms(forms, samples, bench.artefacts.folder)
     (folder / "latency.json").write_text(json.dumps(records, indent=1))
 
 

@@ -16,9 +16,9 @@ tasks:
 victims:
   - {{name: encoder, preset: {preset}}}
 variants:
-  - {{name: pruned 50 %, recipe: [{{kind: prune, amount: 0.5}}]}}
+  - {{name: pruned 50 %, recipe: [{{kind: magnitude_prune, sparsity: 0.5{prune_options}}}]}}
   - {{name: int8, recipe: [int8]}}
-  - {{name: distilled, recipe: [{{kind: distill, size: third}}]}}
+  - {{name: distilled, recipe: [distill]}}
 attacks:
   - {{kind: wir_random}}
   - {{kind: mhm, iterations: {iterations}}}
@@ -44,6 +44,7 @@ STUDIES = {
         pairs=600,
         test_pairs=200,
         corpus_options=", max_functions: 1200",
+        prune_options="",
         preset="tiny",
         iterations=10,
         samples=40,
@@ -53,6 +54,7 @@ STUDIES = {
         pairs=8000,
         test_pairs=1000,
         corpus_options="",
+        prune_options="",
         preset="small",
         iterations=30,
         samples=150,
@@ -62,6 +64,7 @@ STUDIES = {
         pairs=20000,
         test_pairs=2000,
         corpus_options="",
+        prune_options="",
         preset="small",
         iterations=100,
         samples=500,

@@ -1,0 +1,151 @@
+"""Killed at any moment, the next run loses nothing, repeats nothing, and ends with the same bytes."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+import toy_runs
+
+SLOW = {"TOY_SLEEP": "0.004"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    study = folder / "toy.yaml"
+    study.write_text(toy_runs.STUDY)
+    code, _, err = toy_runs.call("run", study, "--out", folder / "run")
+    assert code == 0, err
+    return (folder / "run" / "outcomes.parquet").read_bytes()
+
+
+def check_parts(folder, before):
+    """No finished sample may vanish or be recorded again, unless its whole cell was finished."""
+    now = toy_runs.recorded(folder)
+    assert set(now.values()) <= {1}, "a finished sample was attacked twice"
+    finished = {path.name for path in (folder / "artefacts").glob("cell-*")}
+    lost = [key for key in before if key not in now and key[0] not in finished]
+    assert not lost, f"recorded samples vanished: {lost}"
+    return now
+
+
+@pytest.mark.slow
+def test_twenty_random_kills_of_everything_change_no_byte(toy, tmp_path, undisturbed):
+    rng = random.Random(20)
+    folder = tmp_path / "run"
+    recorded, kills = {}, 0
+    for _ in range(100):
+        process = toy_runs.start(["run", toy, "--out", folder, "--workers", str(rng.choice([1, 2, 3]))], **SLOW)
+        time.sleep(rng.uniform(0.05, 2.2))
+        ended = process.poll() is not None
+        toy_runs.kill_group(process)
+        recorded = check_parts(folder, recorded)
+        if ended:
+            break
+        kills += 1
+    while kills < 20:  # the study is finished; kill on over a fresh folder of the same study
+        folder = tmp_path / f"run-{kills}"
+        process = toy_runs.start(["run", toy, "--out", folder], **SLOW)
+        time.sleep(rng.uniform(0.3, 4))
+        toy_runs.kill_group(process)
+        check_parts(folder, {})
+        kills += 1
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 0, err
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+    assert list((folder / "work").iterdir()) == []
+    assert list((folder / "artefacts").glob(".new-*")) == []
+
+
+@pytest.mark.slow
+def test_kills_of_the_driver_alone_leave_no_worker_that_writes_on(toy, tmp_path, undisturbed):
+    rng = random.Random(3)
+    folder = tmp_path / "run"
+    for _ in range(5):
+        process = toy_runs.start(["run", toy, "--out", folder], **SLOW)
+        time.sleep(rng.uniform(1.2, 2.2))
+        process.kill()
+        process.wait()
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 0, err
+    check_parts(folder, {})
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+
+
+def children(pid):
+    path = f"/proc/{pid}/task/{pid}/children"
+    try:
+        with open(path) as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+@pytest.mark.slow
+def test_killed_workers_cost_their_unfinished_samples_only(toy, tmp_path, undisturbed):
+    rng = random.Random(4)
+    folder = tmp_path / "run"
+    process = toy_runs.start(["run", toy, "--out", folder], **SLOW)
+    killed = 0
+    while process.poll() is None:
+        time.sleep(rng.uniform(0.4, 0.9))
+        workers = children(process.pid)
+        if workers and killed < 8:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            killed += 1
+    code, _, err = toy_runs.finish(process)
+    assert code == 0, err
+    assert killed >= 3
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+def test_a_sample_that_kills_its_worker_is_named(toy, tmp_path):
+    folder = tmp_path / "run"
+    code, _, err = toy_runs.call("run", toy, "--out", folder, TOY_DIE_ON="test-7")
+    assert code == 1
+    assert "'test-7'" in err
+    assert "SIGKILL" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_outcomes_do_not_depend_on_backend_or_workers(toy, tmp_path, undisturbed):
+    for options in (["--backend", "in-process"], ["--workers", "1"], ["--workers", "3"]):
+        folder = tmp_path / "-".join(options).replace("--", "")
+        code, _, err = toy_runs.call("run", toy, "--out", folder, *options)
+        assert code == 0, err
+        assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_signals_end_with_one_line_that_says_how_to_resume(toy, tmp_path, number, code, words):
+    folder = tmp_path / "run"
+    process = toy_runs.start(["run", toy, "--out", folder], TOY_SLEEP="0.02")
+    while not toy_runs.recorded(folder):
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    got, _, err = toy_runs.finish(process)
+    assert got == code, err
+    last = err.strip().splitlines()[-1]
+    assert words in last
+    assert "run the same command again" in last
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_second_run_says_who_holds_the_folder(toy, tmp_path):
+    folder = tmp_path / "run"
+    first = toy_runs.start(["run", toy, "--out", folder], TOY_SLEEP="0.02")
+    while not toy_runs.recorded(folder):
+        time.sleep(0.05)
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 1
+    assert str(first.pid) in err
+    assert "another durometer" in err
+    toy_runs.kill_group(first)
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 0, err
