@@ -6,9 +6,12 @@ one with denominator 1), so a resample needs only the sums of each cluster and h
 drawn: one matrix product for all measures of a cell at once.
 
 Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better bootstrap confidence intervals"), the
-acceleration from the jackknife over clusters (Davison and Hinkley 1997, section 5.3). Two departures, both
+acceleration from the jackknife over clusters (Davison and Hinkley 1997, section 5.3). Departures, all
 towards honesty:
 
+- the levels are expanded for few clusters (Hesterberg 2015, "What teachers should know about the bootstrap",
+  section 5.3), with the effective number of clusters (Σ size)² / Σ size²: with 50 snippets of very unequal
+  sizes the plain interval covers 92 % instead of 95 %;
 - a proportion that is exactly 0 or 1 has no bootstrap spread; it gets the exact binomial (Clopper-Pearson)
   bound with the number of *clusters* as sample size, instead of an interval of width zero;
 - one cluster alone has no interval: its bounds are NaN.
@@ -120,10 +123,15 @@ def cluster_sums(values: npt.ArrayLike, clusters: npt.ArrayLike) -> Floats:
 
 
 def bca_interval(
-    value: float, draws: npt.ArrayLike, jackknife: npt.ArrayLike, confidence: float = CONFIDENCE
+    value: float,
+    draws: npt.ArrayLike,
+    jackknife: npt.ArrayLike,
+    confidence: float = CONFIDENCE,
+    units: float = math.inf,
 ) -> tuple[float, float]:
     """Return the BCa interval of ``value`` from its bootstrap ``draws`` and ``jackknife`` values.
 
+    A finite ``units`` widens the levels for so many effective clusters; without it this is the textbook BCa.
     NaN draws (an empty denominator) are left out. Falls back to the percentile interval where the bias
     correction is infinite, as happens when every draw lies on one side of the value.
     """
@@ -143,11 +151,24 @@ def bca_interval(
     spread = float((deviations**2).sum())
     acceleration = float((deviations**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
 
-    def level(probability: float) -> float:
-        shifted = bias + _NORMAL.inv_cdf(probability)
+    reach = _critical(1 - tail, units)
+
+    def level(critical: float) -> float:
+        shifted = bias + critical
         return _NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
 
-    return float(np.quantile(kept, level(tail))), float(np.quantile(kept, level(1 - tail)))
+    return float(np.quantile(kept, level(-reach))), float(np.quantile(kept, level(reach)))
+
+
+@lru_cache(maxsize=4096)
+def _critical(probability: float, units: float) -> float:
+    """Return the critical value of the expanded bootstrap: Student's t, times √(G / (G − 1))."""
+    if math.isinf(units):
+        return _NORMAL.inv_cdf(probability)
+    from scipy.special import stdtrit
+
+    freedom = max(units - 1, 1.0)
+    return float(stdtrit(freedom, probability)) * math.sqrt((freedom + 1) / freedom)
 
 
 def exact_bound(value: float, size: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -180,7 +201,8 @@ def _estimate(
         used = below != 0
         rest = total_below - below[used]
         jackknife = np.where(rest != 0, (total_above - above[used]) / rest, np.nan)
-    return Estimate(value, *bca_interval(value, draws, jackknife, confidence), n, units)
+        effective = float(below.sum() ** 2 / (below**2).sum())
+    return Estimate(value, *bca_interval(value, draws, jackknife, confidence, effective), n, units)
 
 
 def _sums(codes: npt.NDArray[np.intp], size: int, columns: Sequence[Floats]) -> Floats:

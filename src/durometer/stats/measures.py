@@ -99,7 +99,7 @@ def measure_cell(
     outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
 ) -> CellMeasures:
     """Return the measures of ``outcomes`` taken as one group (normally the rows of one cell)."""
-    _require(outcomes, ("snippet_id", "status", "queries", "label", "original_label"))
+    require(outcomes, ("snippet_id", "status", "queries", "label", "original_label"))
     statuses = {str(status): 0 for status in Status}
     counted = outcomes.group_by("status").len()
     statuses.update(dict(zip(counted["status"].to_list(), counted["len"].to_list(), strict=True)))
@@ -128,7 +128,7 @@ def measure_cells(
     outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
 ) -> dict[CellKey, CellMeasures]:
     """Return the measures of every cell of ``outcomes``, cells in sorted order."""
-    _require(outcomes, CELL_COLUMNS)
+    require(outcomes, CELL_COLUMNS)
     return {
         CellKey(*key): measure_cell(rows, confidence=confidence, resamples=resamples)
         for key, rows in sorted(outcomes.partition_by(CELL_COLUMNS, as_dict=True).items())
@@ -146,7 +146,7 @@ def measure_groups(
 
     Rows of one snippet stay one cluster, whichever seed or attack they come from.
     """
-    _require(outcomes, by)
+    require(outcomes, by)
     return {
         key: measure_cell(rows, confidence=confidence, resamples=resamples)
         for key, rows in sorted(outcomes.partition_by(list(by), as_dict=True).items())
@@ -155,7 +155,7 @@ def measure_groups(
 
 def accuracy(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
     """Return the share of ``predictions`` (columns ``correct`` and ``snippet_id``) that are right."""
-    _require(predictions, ("correct", "snippet_id"))
+    require(predictions, ("correct", "snippet_id"))
     return estimate_mean(
         predictions["correct"].to_numpy(), predictions["snippet_id"].to_numpy(), confidence=confidence
     )
@@ -206,7 +206,8 @@ def _reasons(outcomes: pl.DataFrame) -> dict[str, int]:
     return dict(zip(counted["reason"].to_list(), counted["len"].to_list(), strict=True))
 
 
-def _require(frame: pl.DataFrame, columns: Sequence[str]) -> None:
+def require(frame: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ``InputError`` unless ``frame`` has all ``columns``."""
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise InputError(
