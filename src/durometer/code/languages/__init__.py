@@ -11,5 +11,8 @@ LANGUAGES: Registry[Language] = Registry(
         "java": "durometer.code.languages.java:JAVA",
         "c": "durometer.code.languages.c:C",
         "python": "durometer.code.languages.python:PYTHON",
+        "cpp": "durometer.code.languages.cpp:CPP",
+        "javascript": "durometer.code.languages.javascript:JAVASCRIPT",
+        "go": "durometer.code.languages.go:GO",
     },
 )

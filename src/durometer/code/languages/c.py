@@ -19,9 +19,12 @@ from durometer.code.syntax import SyntaxTree
 _DECLARATORS = frozenset(
     {
         "pointer_declarator", "array_declarator", "function_declarator", "parenthesized_declarator",
-        "init_declarator", "attributed_declarator", "reference_declarator",
+        "init_declarator", "attributed_declarator", "reference_declarator", "variadic_declarator",
     }
 )  # fmt: skip
+_UNFIELDED = frozenset(
+    {"parenthesized_declarator", "reference_declarator", "variadic_declarator", "attributed_declarator"}
+)
 _TAGS = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
 _MACRO_PLACES = frozenset(
     {
@@ -29,6 +32,9 @@ _MACRO_PLACES = frozenset(
         "preproc_if", "preproc_elif", "preproc_elifdef", "preproc_call", "preproc_include",
     }
 )  # fmt: skip
+_PARAMETERS = frozenset(
+    {"parameter_declaration", "optional_parameter_declaration", "variadic_parameter_declaration"}
+)
 _UNRESOLVED = frozenset({"attribute_specifier", "attribute_declaration", "ms_declspec_modifier", "attribute"})
 
 
@@ -117,7 +123,7 @@ class CFamily(Lexical):
         while tree.kinds[tree.parents[node]] in _DECLARATORS:
             parent = tree.parents[node]
             kind = tree.kinds[parent]
-            if tree.fields[node] != "declarator" and kind != "parenthesized_declarator":
+            if tree.fields[node] != "declarator" and kind not in _UNFIELDED:
                 return False
             if kind not in ("parenthesized_declarator", "attributed_declarator"):
                 inner = inner or kind
@@ -131,7 +137,7 @@ class CFamily(Lexical):
         tree, kind = self.tree, self.tree.kinds[holder]
         if kind == "function_definition":
             self.declare(leaf, Role.FUNCTION_NAME, self.scopes.parents[self.inner[holder]])
-        elif kind in ("parameter_declaration", "optional_parameter_declaration"):
+        elif kind in _PARAMETERS:
             self.declare(leaf, Role.PARAMETER)
         elif kind == "type_definition":
             self.declare(leaf, Role.TYPE)
@@ -151,6 +157,8 @@ class CFamily(Lexical):
         """Say whether ``a * b;`` was taken for a declaration although ``a`` is a variable."""
         tree = self.tree
         kind = tree.child(declaration, "type")
+        if kind >= 0 and tree.kinds[kind] == "template_type":  # ``a < b > c;``
+            kind = tree.child(kind, "name")
         if kind < 0 or tree.kinds[kind] != "type_identifier":
             return False
         number = self.lookup(kind)

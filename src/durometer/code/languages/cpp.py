@@ -1,0 +1,137 @@
+"""C++ on top of C: lambdas, captures, range loops, structured bindings, references, templates, members.
+
+Departures, all to the safe side: ``T x(a);`` may declare a function, so that ``x`` stays unless ``a`` is a
+variable in scope; template parameters, members, namespaces and aliases are never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from durometer.code.languages.base import Language
+from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, CFamily
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.syntax import SyntaxTree
+
+_FUNCTIONS = ("function_definition", "lambda_expression")
+
+
+class _Cpp(CFamily):
+    names = CFamily.names | {"namespace_identifier"}
+    opens = CFamily.opens | {
+        "lambda_expression", "for_range_loop", "catch_clause", "if_statement", "while_statement",
+        "switch_statement", "template_declaration", "namespace_definition",
+    }  # fmt: skip
+    members = CFamily.members | {"namespace_definition", "template_declaration"}
+    shares = frozenset(
+        {
+            ("compound_statement", kind)
+            for kind in (*_FUNCTIONS, "for_statement", "for_range_loop", "catch_clause", "switch_statement")
+        }
+    )
+    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+        **CFamily.declares,
+        ("structured_binding_declarator", None): Role.LOCAL,
+        ("lambda_capture_initializer", "left"): Role.LOCAL,
+        ("type_parameter_declaration", None): Role.TYPE,
+        ("variadic_type_parameter_declaration", None): Role.TYPE,
+        ("optional_type_parameter_declaration", "name"): Role.TYPE,
+        ("alias_declaration", "name"): Role.TYPE,
+        ("concept_definition", "name"): Role.TYPE,
+    }
+    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+        **CFamily.plain,
+        ("qualified_identifier", "name"): Role.UNDECLARED,
+        ("destructor_name", None): Role.FUNCTION_NAME,
+        ("using_declaration", None): Role.IMPORT,
+        ("class_specifier", "name"): Role.TYPE,
+    }
+
+    def opens_here(self, node: int, kind: str) -> bool:
+        """Parameters of a lambda or handler belong to its body's scope."""
+        parent = self.tree.kinds[self.tree.parents[node]]
+        if kind == "parameter_list" and parent in ("abstract_function_declarator", "catch_clause"):
+            holder = self.tree.parents[self.tree.parents[node]]
+            return parent != "catch_clause" and self.tree.kinds[holder] != "lambda_expression"
+        return super().opens_here(node, kind)
+
+    def classify(self, leaf: int) -> None:
+        """Add namespaces, members that bodies see by their plain name, and qualified calls."""
+        tree, parent = self.tree, self.tree.parents[leaf]
+        kind = tree.kinds[leaf]
+        if kind == "namespace_identifier":
+            self.resolution.uses[leaf] = Use(Role.TYPE)
+        elif kind == "field_identifier" and self._declares_member(leaf):
+            scope = self.scope_at[leaf]
+            self.scopes.declare(scope, tree.text(leaf), leaf, Role.FIELD)
+        elif tree.kinds[parent] == "qualified_identifier" and tree.fields[leaf] == "name":
+            call = tree.parents[parent]
+            while tree.kinds[call] == "qualified_identifier":
+                call = tree.parents[call]
+            called = tree.kinds[call] == "call_expression"
+            role = Role.CALLED_METHOD if called else Role.UNDECLARED
+            self.resolution.uses[leaf] = Use(Role.TYPE if kind == "type_identifier" else role)
+        else:
+            super().classify(leaf)
+
+    def _declares_member(self, leaf: int) -> bool:
+        tree, node = self.tree, tree_declarator(self.tree, leaf)
+        return tree.kinds[tree.parents[node]] == "field_declaration" and tree.fields[node] == "declarator"
+
+    def _declare_in(self, holder: int, leaf: int, is_function: bool) -> bool:
+        tree, kind = self.tree, self.tree.kinds[holder]
+        if kind == "for_range_loop":
+            self.declare(leaf, Role.LOCAL)
+            return True
+        if kind == "declaration" and is_function and self._constructs(leaf):
+            self.declare(leaf, Role.LOCAL)
+            return True
+        if kind == "parameter_declaration" and tree.kinds[tree.parents[holder]] == "template_parameter_list":
+            self.declare(leaf, Role.TYPE)
+            return True
+        return super()._declare_in(holder, leaf, is_function)
+
+    def _constructs(self, leaf: int) -> bool:
+        """Say whether ``T x(a);`` passes a variable, so that it can declare no function."""
+        tree = self.tree
+        parameters = tree.child(tree.parents[leaf], "parameters")
+        for node in range(parameters, tree.stops[parameters]):
+            if tree.kinds[node] == "type_identifier":
+                number = self.scopes.lookup(self.scope_at[leaf], tree.text(node), tree.starts[node])
+                if number != FREE and self.resolution.bindings[number].role in RENAMEABLE_ROLES:
+                    return True
+        return False
+
+
+def tree_declarator(tree: SyntaxTree, leaf: int) -> int:
+    """Return the outermost declarator around a name."""
+    node = leaf
+    while tree.kinds[tree.parents[node]].endswith("_declarator"):
+        node = tree.parents[node]
+    return node
+
+
+def _resolve(tree: SyntaxTree) -> Resolution:
+    return _Cpp(tree).run()
+
+
+_RESERVED = """
+and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return co_yield compl concept
+const_cast consteval constinit decltype delete dynamic_cast explicit export friend mutable namespace new not
+not_eq operator or or_eq private protected public reinterpret_cast requires static_cast template this throw
+try typeid typename using virtual wchar_t xor xor_eq noexcept
+"""
+
+CPP = Language(
+    name="cpp",
+    module="tree_sitter_cpp",
+    reserved=frozenset((C_RESERVED + _RESERVED).split()) - {"restrict"},
+    contextual=frozenset((C_CONTEXTUAL + "restrict final override import module std").split()),
+    names=_Cpp.names,
+    atoms=frozenset({"string_literal", "char_literal", "raw_string_literal", "system_lib_string"}),
+    comments=frozenset({"comment"}),
+    resolve=_resolve,
+    opaque=frozenset({"preproc_arg"}),
+    extra_letters="$",
+    unusable_prefixes=("__",),
+)

@@ -1,0 +1,153 @@
+"""Go: block scopes, short declarations that reuse names, implicit blocks of clauses, named results.
+
+Departures, all to the safe side: a variable that may be meant as a field by a key of a composite literal
+stays; package-level names, functions, types, labels and imports are never renamed. A short declaration
+that reuses a name of the same block joins its binding.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from durometer.code.languages.base import Language
+from durometer.code.languages.lexical import Lexical
+from durometer.code.scope import FREE, Resolution, Role, Use
+from durometer.code.syntax import SyntaxTree
+
+_FUNCTIONS = ("function_declaration", "method_declaration", "func_literal")
+_SHORT = frozenset({"short_var_declaration", "range_clause", "receive_statement"})
+_UNKEYED = frozenset({"map_type", "slice_type", "array_type", "implicit_length_array_type"})
+
+
+class _Go(Lexical):
+    names = frozenset(
+        {"identifier", "field_identifier", "type_identifier", "package_identifier", "label_name"}
+    )
+    opens = frozenset(
+        {
+            *_FUNCTIONS, "function_type", "method_elem", "block", "if_statement", "for_statement",
+            "expression_switch_statement", "type_switch_statement", "select_statement", "expression_case",
+            "type_case", "default_case", "communication_case",
+        }
+    )  # fmt: skip
+    shares = frozenset({("block", kind) for kind in _FUNCTIONS})
+    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+        ("parameter_declaration", "name"): Role.PARAMETER,
+        ("variadic_parameter_declaration", "name"): Role.PARAMETER,
+        ("type_parameter_declaration", "name"): Role.TYPE,
+        ("type_spec", "name"): Role.TYPE,
+        ("type_alias", "name"): Role.TYPE,
+    }
+    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+        ("import_spec", "name"): Role.IMPORT,
+        ("package_clause", None): Role.IMPORT,
+        ("method_declaration", "name"): Role.FUNCTION_NAME,
+        ("method_elem", "name"): Role.FUNCTION_NAME,
+        ("qualified_type", "package"): Role.IMPORT,
+        ("qualified_type", "name"): Role.TYPE,
+    }
+
+    def __init__(self, tree: SyntaxTree) -> None:
+        super().__init__(tree)
+        self.keys: list[int] = []
+
+    def classify(self, leaf: int) -> None:
+        """Tell fields and labels from names, and find what short declarations declare."""
+        tree, parent = self.tree, self.tree.parents[leaf]
+        leaf_kind, kind, field = tree.kinds[leaf], tree.kinds[parent], tree.fields[leaf]
+        place = (kind, field)
+        if tree.text(leaf) == "_":
+            self.resolution.uses[leaf] = Use(Role.UNDECLARED)
+        elif leaf_kind == "label_name":
+            self.resolution.uses[leaf] = Use(Role.LABEL)
+        elif leaf_kind == "field_identifier" and place not in self.plain:
+            called = kind == "selector_expression" and tree.fields[parent] == "function"
+            self.resolution.uses[leaf] = Use(Role.CALLED_METHOD if called else Role.FIELD)
+        elif place == ("function_declaration", "name"):
+            self.declare(leaf, Role.FUNCTION_NAME, self.root)
+        elif kind in ("var_spec", "const_spec") and field == "name":
+            self.declare(leaf, Role.LOCAL, visible_from=tree.ends[parent])
+        elif kind == "expression_list" and self._declaring(parent):
+            self.declare(leaf, Role.LOCAL, visible_from=self._visible_from(parent))
+        else:
+            if kind == "literal_element" and tree.fields[parent] == "key" and self._may_be_field(parent):
+                self.keys.append(leaf)
+            super().classify(leaf)
+
+    def _declaring(self, names: int) -> bool:
+        """Say whether an expression list is the left side of ``:=``."""
+        tree, holder = self.tree, self.tree.parents[names]
+        kind, field = tree.kinds[holder], tree.fields[names]
+        if kind == "type_switch_statement":
+            return field == "alias"
+        if kind not in _SHORT or field != "left":
+            return False
+        return any(tree.kinds[child] == ":=" for child in tree.children(holder))
+
+    def _visible_from(self, names: int) -> int:
+        tree, holder = self.tree, self.tree.parents[names]
+        value = tree.child(holder, "value") if tree.kinds[holder] == "type_switch_statement" else holder
+        return tree.ends[value]
+
+    def _may_be_field(self, key: int) -> bool:
+        """Say whether the literal around a key may be a struct's."""
+        tree, node = self.tree, tree_parent(self.tree, key, 2)
+        holder = tree.parents[node]
+        if tree.kinds[holder] != "composite_literal":
+            return True
+        return tree.kinds[tree.child(holder, "type")] not in _UNKEYED
+
+    def free_role(self, leaf: int) -> Role:
+        """Tell calls and types from other names that are not declared here."""
+        tree = self.tree
+        if tree.kinds[leaf] == "type_identifier":
+            return Role.TYPE
+        called = tree.kinds[tree.parents[leaf]] == "call_expression" and tree.fields[leaf] == "function"
+        return Role.CALLED_METHOD if called else Role.UNDECLARED
+
+    def after(self) -> None:
+        """Keep what a key of a literal may name; find the snippet's own function."""
+        tree = self.tree
+        for leaf in self.keys:
+            if self.resolution.uses[leaf].binding != FREE:
+                self.resolution.veto(tree.text(leaf), "a key of a literal may be a field")
+        found = [node for node in tree.children(0) if tree.kinds[node] in _FUNCTIONS]
+        if len(found) == 1 and tree.kinds[found[0]] == "function_declaration":
+            use = self.resolution.uses.get(tree.child(found[0], "name"))
+            if use is not None and use.binding != FREE:
+                binding = self.resolution.bindings[use.binding]
+                self.resolution.function_name = binding.name
+                self.resolution.function_leaves = tuple(binding.leaves)
+
+
+def tree_parent(tree: SyntaxTree, node: int, steps: int) -> int:
+    """Return the ancestor of ``node`` that is ``steps`` up."""
+    for _ in range(steps):
+        node = tree.parents[node]
+    return node
+
+
+def _resolve(tree: SyntaxTree) -> Resolution:
+    return _Go(tree).run()
+
+
+_RESERVED = """
+break case chan const continue default defer else fallthrough for func go goto if import interface map package
+range return select struct switch type var true false nil iota _
+"""
+_CONTEXTUAL = """
+any append bool byte cap clear close comparable complex complex128 complex64 copy delete error float32 float64
+imag init int int16 int32 int64 int8 len main make max min new panic print println real recover rune string
+uint uint16 uint32 uint64 uint8 uintptr
+"""
+
+GO = Language(
+    name="go",
+    module="tree_sitter_go",
+    reserved=frozenset(_RESERVED.split()),
+    contextual=frozenset(_CONTEXTUAL.split()),
+    names=_Go.names,
+    atoms=frozenset({"interpreted_string_literal", "raw_string_literal", "rune_literal"}),
+    comments=frozenset({"comment"}),
+    resolve=_resolve,
+)

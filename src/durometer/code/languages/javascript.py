@@ -1,0 +1,160 @@
+"""JavaScript up to private fields: hoisted ``var``, block-scoped ``let`` and ``const``, patterns, classes.
+
+Departures, all to the safe side: a name that is written in shorthand (``{name}``) stays, because a
+rename would change a property; nothing is renamed beside ``eval`` or ``with``; variables at the top of a
+file, functions, classes, imports and names of JSX elements are never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from durometer.code.languages.base import Language
+from durometer.code.languages.lexical import Lexical
+from durometer.code.scope import RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.syntax import SyntaxTree
+
+_FUNCTIONS = frozenset(
+    {
+        "function_declaration", "function_expression", "generator_function", "generator_function_declaration",
+        "arrow_function", "method_definition", "class_static_block",
+    }
+)  # fmt: skip
+_DECLARED_FUNCTIONS = frozenset({"function_declaration", "generator_function_declaration"})
+_PATTERNS = frozenset(
+    {
+        ("array_pattern", None), ("pair_pattern", "value"), ("rest_pattern", None), ("object_pattern", None),
+        ("assignment_pattern", "left"), ("object_assignment_pattern", "left"),
+    }
+)  # fmt: skip
+_PROPERTIES = frozenset({"property_identifier", "private_property_identifier"})
+_SHORTHANDS = frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"})
+
+
+class _JavaScript(Lexical):
+    names = _PROPERTIES | _SHORTHANDS | {"identifier", "statement_identifier"}
+    opens = _FUNCTIONS | {
+        "statement_block", "for_statement", "for_in_statement", "catch_clause", "switch_body", "class",
+        "class_body",
+    }  # fmt: skip
+    shares = frozenset({("statement_block", kind) for kind in [*_FUNCTIONS, "catch_clause"]})
+    hoists = True
+    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+        ("function_expression", "name"): Role.FUNCTION_NAME,
+        ("generator_function", "name"): Role.FUNCTION_NAME,
+        ("class", "name"): Role.TYPE,
+        ("class_declaration", "name"): Role.TYPE,
+        ("import_clause", None): Role.IMPORT,
+        ("namespace_import", None): Role.IMPORT,
+        ("import_specifier", "alias"): Role.IMPORT,
+    }
+    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+        ("export_specifier", "alias"): Role.FIELD,
+    }
+
+    def visit(self, node: int, kind: str) -> None:
+        """Give up where names are looked up at run time."""
+        if kind == "with_statement":
+            self.resolution.veto_all = "a with statement looks names up at run time"
+
+    def classify(self, leaf: int) -> None:
+        """Tell properties and labels from variables, and find the patterns that declare."""
+        tree, parent = self.tree, self.tree.parents[leaf]
+        leaf_kind, kind, field = tree.kinds[leaf], tree.kinds[parent], tree.fields[leaf]
+        if leaf_kind in _PROPERTIES:
+            called = kind == "member_expression" and tree.kinds[tree.parents[parent]] == "call_expression"
+            role = Role.CALLED_METHOD if called and tree.fields[parent] == "function" else Role.FIELD
+            role = Role.FUNCTION_NAME if kind == "method_definition" and field == "name" else role
+            self.resolution.uses[leaf] = Use(role)
+            return
+        if leaf_kind == "statement_identifier":
+            self.resolution.uses[leaf] = Use(Role.LABEL)
+            return
+        if leaf_kind in _SHORTHANDS or kind == "export_specifier" or kind.startswith("jsx_"):
+            self.resolution.veto(tree.text(leaf), "it is also the name of a property, export or element")
+        if kind in _DECLARED_FUNCTIONS and field == "name":
+            self.declare(
+                leaf, Role.FUNCTION_NAME, self._function_scope(self.scopes.parents[self.scope_at[leaf]])
+            )
+        elif kind == "import_specifier" and field == "name":
+            aliased = tree.child(parent, "alias") >= 0
+            self.resolution.uses[leaf] = Use(Role.IMPORT)
+            if not aliased:
+                self.declare(leaf, Role.IMPORT)
+        elif not self._pattern(leaf):
+            super().classify(leaf)
+
+    def _pattern(self, leaf: int) -> bool:
+        """Declare ``leaf`` if a declaration's pattern binds it, and say whether one does."""
+        tree, node = self.tree, leaf
+        while (tree.kinds[tree.parents[node]], tree.fields[node]) in _PATTERNS:
+            node = tree.parents[node]
+        holder, field = tree.parents[node], tree.fields[node]
+        kind = tree.kinds[holder]
+        if kind == "formal_parameters" or (kind == "arrow_function" and field == "parameter"):
+            self.declare(leaf, Role.PARAMETER)
+        elif kind == "catch_clause" and field == "parameter":
+            self.declare(leaf, Role.LOCAL)
+        elif kind == "variable_declarator" and field == "name":
+            self._variable(leaf, tree.kinds[tree.parents[holder]] == "variable_declaration")
+        elif kind == "for_in_statement" and field == "left" and tree.child(holder, "kind") >= 0:
+            self._variable(leaf, tree.text(tree.child(holder, "kind")) == "var")
+        else:
+            return False
+        return True
+
+    def _variable(self, leaf: int, hoisted: bool) -> None:
+        scope = self.scope_at[leaf]
+        self.declare(leaf, Role.LOCAL, self._function_scope(scope) if hoisted else scope)
+
+    def _function_scope(self, scope: int) -> int:
+        while scope != self.root and self.scopes.kinds[scope] not in _FUNCTIONS:
+            scope = self.scopes.parents[scope]
+        return scope
+
+    def free_role(self, leaf: int) -> Role:
+        """Tell calls and constructed types from other names; give up on ``eval``."""
+        tree = self.tree
+        kind, field = tree.kinds[tree.parents[leaf]], tree.fields[leaf]
+        if kind == "call_expression" and field == "function":
+            if tree.text(leaf) == "eval":
+                self.resolution.veto_all = "the snippet calls eval"
+            return Role.CALLED_METHOD
+        return Role.TYPE if kind in ("new_expression", "class_heritage") else Role.UNDECLARED
+
+    def after(self) -> None:
+        """Find the one function that a bare snippet consists of."""
+        tree = self.tree
+        found = [node for node in tree.children(0) if tree.kinds[node] in _DECLARED_FUNCTIONS]
+        use = self.resolution.uses.get(tree.child(found[0], "name")) if len(found) == 1 else None
+        if use is not None and self.resolution.bindings[use.binding].role not in RENAMEABLE_ROLES:
+            binding = self.resolution.bindings[use.binding]
+            self.resolution.function_name = binding.name
+            self.resolution.function_leaves = tuple(binding.leaves)
+
+
+def _resolve(tree: SyntaxTree) -> Resolution:
+    return _JavaScript(tree).run()
+
+
+_RESERVED = """
+await break case catch class const continue debugger default delete do else enum export extends false finally
+for function if implements import in instanceof interface let new null package private protected public return
+static super switch this throw true try typeof var void while with yield
+"""
+_CONTEXTUAL = """
+async of get set as from target meta arguments eval undefined NaN Infinity accessor using constructor
+"""
+
+JAVASCRIPT = Language(
+    name="javascript",
+    module="tree_sitter_javascript",
+    reserved=frozenset(_RESERVED.split()),
+    contextual=frozenset(_CONTEXTUAL.split()),
+    names=_JavaScript.names,
+    atoms=frozenset({"string", "template_string", "regex"}),
+    comments=frozenset({"comment", "html_comment"}),
+    resolve=_resolve,
+    extra_letters="$",
+    wrappers=(("class X {", "\n}"), ("(", "\n)")),
+)
