@@ -41,6 +41,16 @@ def test_the_union_never_exceeds_any_single_attack(outcomes):
         assert together <= measure_cell(frame.filter(pl.col("attack") == attack))["robust_accuracy"].value
 
 
+def test_a_proven_success_outranks_an_unproven_one(outcomes):
+    frame = outcomes(
+        {"sample_id": "x", "attack": "mhm", "reason": "unchecked: capture", "queries": 1},
+        {"sample_id": "x", "attack": "alert", "queries": 9},
+        {"sample_id": "y", "attack": "mhm", "reason": "unchecked: capture", "queries": 1},
+        {"sample_id": "y", "attack": "alert", "status": "failure"},
+    )
+    assert measure_cell(union_of_attacks(frame))["robust_accuracy"].value == 1 / 2
+
+
 def test_samples_that_one_attack_has_not_finished_are_left_out(outcomes):
     frame = two_attacks(outcomes, [("failure", "failure")] * 3)
     unfinished = frame.filter(~((pl.col("attack") == "alert") & (pl.col("sample_id") == "s1")))
@@ -73,6 +83,7 @@ def test_a_given_budget_counts_successes_up_to_it(rows):
     frame = pl.DataFrame(
         {
             "status": [status for status, _ in rows],
+            "reason": [""] * len(rows),
             "queries": [queries for _, queries in rows],
             "snippet_id": [str(i) for i in range(len(rows))],
             "label": [1] * len(rows),

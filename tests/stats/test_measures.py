@@ -8,6 +8,7 @@ import pytest
 from durometer.errors import InputError
 from durometer.stats.frame import CellKey
 from durometer.stats.measures import MEASURES, accuracy, measure_cell, measure_cells, measure_groups
+from durometer.stats.reference import ReferenceRecord, sound_metrics
 
 
 def ten_rows(outcomes, **common):
@@ -87,6 +88,45 @@ def test_generations_count_as_right_when_they_were_attackable(outcomes):
     )
     assert cell["accuracy"].value == 3 / 4
     assert cell["robust_accuracy"].value == 2 / 4
+
+
+def test_an_unchecked_success_counts_only_when_the_verdict_says_valid(outcomes):
+    frame = outcomes(
+        {"reason": "unchecked: valid"}, {"reason": "unchecked: token_change"}, {"status": "failure"}
+    )
+    cell = measure_cell(frame)
+    assert cell.successes == 1
+    assert cell.statuses["success"] == 2
+    assert cell["asr"].value == pytest.approx(1 / 3)
+    assert cell["robust_accuracy"].value == pytest.approx(2 / 3)
+    assert cell["valid_share"].value == 1 / 2
+    assert cell.reasons == {"success: unchecked: token_change": 1}
+
+
+def test_the_two_modules_agree_on_the_sound_reading(outcomes):
+    before = ["a", "=", "b", "+", "a"]
+    renames = [{}, {"a": "total"}, {"a": "x", "b": "longer"}]
+    records, rows = [], []
+    for i, names in enumerate(renames):
+        after = [names.get(token, token) for token in before]
+        changed = sum(x != y for x, y in zip(before, after, strict=True))
+        records.append(
+            ReferenceRecord(
+                success=bool(names), queries=7 * i + 1, identifiers=2, tokens=5, renames=list(names.items()),
+                original_tokens=before, adversarial_tokens=after, valid=True,
+            )
+        )  # fmt: skip
+        rows.append(
+            {
+                "status": "success" if names else "failure", "queries": 7 * i + 1, "identifiers": 2,
+                "renamed": len(names), "tokens": 5, "changed_tokens": changed,
+            }
+        )  # fmt: skip
+    cell, sound = measure_cell(outcomes(*rows)), sound_metrics(records)
+    percent = {name: 100 * cell[name].value for name in ("asr", "icr", "tcr")}
+    assert percent == pytest.approx({name: sound[name] for name in percent})
+    assert cell["amq_success"].value == sound["amq"]
+    assert cell["amq_attacked"].value == sound["amq_attacked"]
 
 
 def test_cells_are_separate_and_seeds_can_be_pooled(outcomes):

@@ -85,6 +85,15 @@ def test_no_discordant_pair_is_no_certainty():
     assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
 
 
+def test_nothing_in_common_is_undefined_and_never_detected(outcomes):
+    result = compare(outcomes({"sample_id": "x"}), outcomes({"sample_id": "y"}, variant="int8"), "asr")
+    assert result.difference.n == 0
+    assert all(
+        math.isnan(v) for v in (result.p, result.mcnemar_p, result.difference.value, result.detectable)
+    )
+    assert not result.detected
+
+
 def test_power_of_a_null_result_grows_with_the_difference():
     rng = np.random.default_rng(4)
     before, after = rng.random((2, 400)) < 0.5
@@ -102,7 +111,7 @@ def test_sign_flip_is_the_full_enumeration(rows):
     signs = np.array(list(itertools.product((1, -1), repeat=len(sums))))
     totals = abs(signs @ np.array(sums))
     observed = abs(sum(sums))
-    expected = (totals > observed).mean() + (totals == observed).mean() / 2 if any(sums) else 1
+    expected = (totals > observed).mean() + (totals == observed).mean() / 2 if observed else 1
     assert sign_flip_p(values, clusters) == pytest.approx(expected)
 
 
@@ -119,8 +128,7 @@ def test_with_one_row_a_cluster_sign_flip_is_mcnemars_mid_p(gained, lost):
     values = [1] * gained + [-1] * lost + [0] * 10
     total = gained + lost
     exact = mcnemar([[0, gained], [lost, 10]], exact=True).pvalue
-    observed = stats.binom.pmf(min(gained, lost), total, 0.5)
-    expected = exact - (observed if gained != lost else observed / 2) if total else 1
+    expected = exact - stats.binom.pmf(gained, total, 0.5) if gained != lost else 1
     assert sign_flip_p(values, range(len(values))) == pytest.approx(expected)
 
 

@@ -14,11 +14,11 @@ from durometer.types import Status
 
 UNION = "union"
 _SAMPLE = ["task", "victim", "variant", "seed", "sample_id"]
-# The union of a sample is its first status in this order. An error outranks a failure: a sample that crashed
-# one of the attacks was not shown to be robust.
+# The union of a sample is its proven success, or else its first status in this order. An error outranks a
+# failure: a sample that crashed one of the attacks was not shown to be robust.
 _PRECEDENCE = [
-    Status.SUCCESS,
     Status.ERROR,
+    Status.SUCCESS,  # reported unchecked and not proven
     Status.UNSTABLE,
     Status.INVALID,
     Status.BUDGET,
@@ -45,9 +45,8 @@ def union_of_attacks(outcomes: pl.DataFrame) -> pl.DataFrame:
     is not flattered.
     """
     cell = [name for name in _SAMPLE if name != "sample_id"]
-    rank = pl.col("status").replace_strict(
-        {str(s): i for i, s in enumerate(_PRECEDENCE)}, return_dtype=pl.Int8
-    )
+    ranks = {str(status): rank for rank, status in enumerate(_PRECEDENCE, start=1)}
+    rank = pl.when(BROKEN).then(0).otherwise(pl.col("status").replace_strict(ranks, return_dtype=pl.Int32))
     return (
         outcomes.with_columns(
             _attacks=pl.col("attack").n_unique().over(cell),
@@ -72,7 +71,7 @@ def budget_curve(
     A success counts at every budget of at least its queries. By default 25 budgets, evenly spaced in
     logarithm from 1 to the most queries spent; the last point equals the measures without a budget.
     """
-    require(outcomes, ("status", "queries", "snippet_id", "label", "original_label"))
+    require(outcomes, ("status", "reason", "queries", "snippet_id", "label", "original_label"))
     if len(outcomes) == 0:
         return []
     if budgets is None:

@@ -73,8 +73,14 @@ CORRECT = (
 ATTACKED = ~pl.col("status").is_in(_NOT_ATTACKED)
 """Whether the sample is in the denominator of ASR."""
 
-BROKEN = pl.col("status") == str(Status.SUCCESS)
-"""Whether a proven, confirmed adversarial example was found."""
+_DISPROVEN = pl.col("reason").str.starts_with("unchecked: ") & (pl.col("reason") != "unchecked: valid")
+
+BROKEN = (pl.col("status") == str(Status.SUCCESS)) & ~_DISPROVEN.fill_null(False)
+"""Whether a proven, confirmed adversarial example was found.
+
+An attack that runs unchecked (to compare with published figures) reports successes whatever the proof says
+and keeps the verdict in ``reason``: those that are not the same program break nothing.
+"""
 
 ROBUST = CORRECT & ~BROKEN & (pl.col("status") != str(Status.ERROR))
 """Whether the victim is right on the original and was not broken."""
@@ -86,9 +92,9 @@ class CellMeasures:
 
     samples: int
     attacked: int
-    successes: int
+    successes: int  # proven
     statuses: Mapping[str, int]  # every status, zeros included
-    reasons: Mapping[str, int]  # "status: reason" of every row that is neither success nor plain failure
+    reasons: Mapping[str, int]  # "status: reason" of every row that is neither proven nor a plain failure
     estimates: Mapping[str, Estimate]  # one for each of MEASURES
 
     def __getitem__(self, measure: str) -> Estimate:
@@ -99,14 +105,14 @@ def measure_cell(
     outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
 ) -> CellMeasures:
     """Return the measures of ``outcomes`` taken as one group (normally the rows of one cell)."""
-    require(outcomes, ("snippet_id", "status", "queries", "label", "original_label"))
+    require(outcomes, ("snippet_id", "status", "reason", "queries", "label", "original_label"))
     statuses = {str(status): 0 for status in Status}
     counted = outcomes.group_by("status").len()
     statuses.update(dict(zip(counted["status"].to_list(), counted["len"].to_list(), strict=True)))
     return CellMeasures(
         samples=len(outcomes),
         attacked=int(outcomes.select(ATTACKED.sum()).item()),
-        successes=statuses[str(Status.SUCCESS)],
+        successes=int(outcomes.select(BROKEN.sum()).item()),
         statuses=statuses,
         reasons=_reasons(outcomes),
         estimates=dict(
@@ -195,9 +201,8 @@ def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
 
 
 def _reasons(outcomes: pl.DataFrame) -> dict[str, int]:
-    plain = [str(Status.SUCCESS), str(Status.FAILURE)]
     counted = (
-        outcomes.filter(~pl.col("status").is_in(plain))
+        outcomes.filter(~BROKEN & (pl.col("status") != str(Status.FAILURE)))
         .select(pl.format("{}: {}", "status", pl.col("reason").fill_null("")).alias("reason"))
         .group_by("reason")
         .len()

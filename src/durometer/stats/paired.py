@@ -156,7 +156,7 @@ def compare_values(
         gained=gained,
         lost=lost,
         p=sign_flip_p(after - before, names),
-        mcnemar_p=mcnemar_p(gained, lost) if binary else math.nan,
+        mcnemar_p=mcnemar_p(gained, lost) if binary and len(before) else math.nan,
         standard_error=error,
         detectable=reach * error,
     )
@@ -168,7 +168,7 @@ def sign_flip_p(differences: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
     if len(sums) == 0:
         return math.nan
     observed, magnitudes = abs(float(sums.sum())), np.abs(sums[sums != 0])
-    if len(magnitudes) == 0:
+    if observed == 0:
         return 1.0
     whole = bool((magnitudes == np.rint(magnitudes)).all())
     if whole and magnitudes.sum() * len(magnitudes) <= _EXACT_WORK:

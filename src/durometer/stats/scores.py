@@ -45,7 +45,7 @@ def calibration(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) ->
 
 def confidence_gap(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
     """Return by how much proven successes lower the probability of the class first predicted, on average."""
-    require(outcomes, ("status", "snippet_id", "original_probability", "adversarial_probability"))
+    require(outcomes, ("status", "reason", "snippet_id", "original_probability", "adversarial_probability"))
     rows = outcomes.filter(BROKEN & pl.col("adversarial_probability").is_not_null())
     drops = rows["original_probability"] - rows["adversarial_probability"]
     return estimate_mean(drops.to_numpy(), rows["snippet_id"].to_numpy(), confidence=confidence)
@@ -56,7 +56,7 @@ def score_drop(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Est
 
     An attacked sample without a proven adversarial program keeps its score: its drop is 0.
     """
-    require(outcomes, ("status", "snippet_id", "original_score", "adversarial_score"))
+    require(outcomes, ("status", "reason", "snippet_id", "original_score", "adversarial_score"))
     rows = outcomes.filter(ATTACKED & pl.col("original_score").is_not_null()).select(
         "snippet_id",
         drop=pl.when(BROKEN)
