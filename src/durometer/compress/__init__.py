@@ -1,1 +1,43 @@
 """Prune, quantize, distill: configuration to artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from durometer.compress.base import COMPRESSIONS, Compression, parse_compression
+from durometer.corpora.base import Corpus
+from durometer.rng import derived_seed
+
+if TYPE_CHECKING:
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.loop import Progress
+
+__all__ = ["COMPRESSIONS", "Compression", "compress", "parse_compression"]
+
+
+def compress(
+    victim: EncoderVictim,
+    recipe: Sequence[Compression],
+    data: Corpus | None,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> EncoderVictim:
+    """Apply the steps of ``recipe`` in order and return a new victim, ready to be saved.
+
+    ``data`` is the task's corpus; steps that train use its ``train`` and ``valid`` splits.
+
+    Raises:
+        RefusedError: a step cannot be applied to this victim.
+        InputError: a step needs data and there is none.
+
+    """
+    from durometer.compress.artefact import record
+    from durometer.victims.loop import silent
+
+    result = victim
+    for position, step in enumerate(recipe):
+        step_seed = derived_seed(seed, "compress", str(position), step.kind)
+        result = step.apply(result, data, seed=step_seed, progress=progress or silent)
+    return record(result, parent=victim, recipe=recipe, data=data, seed=seed)

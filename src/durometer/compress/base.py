@@ -1,11 +1,84 @@
 """What a compression is: a frozen configuration, applied by one verb to a victim, giving a victim.
 
 ``compress(victim, recipe, data)`` applies a list of configurations in order. The result saves to a folder
-that loads without the code that made it (safetensors + ``recipe.json``).
+that loads without the code that made it (see ``durometer.victims.storage``). Configurations are light: torch
+is imported when one is applied.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from durometer.corpora.base import Corpus
+from durometer.errors import ConfigurationError
 from durometer.registry import Registry
 
-COMPRESSIONS: Registry[object] = Registry("compression", {})
+if TYPE_CHECKING:
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.loop import Progress
+
+
+class Compression(BaseModel, ABC):
+    """One step of a recipe. ``kind`` names it in files; ``simulated`` says that nothing really computes less.
+
+    A subclass sets ``kind: Literal["…"] = "…"``, its options as fields, and ``apply``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    simulated: ClassVar[bool] = False
+    kind: str
+
+    @abstractmethod
+    def apply(
+        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> EncoderVictim:
+        """Return a new victim; the given one is not changed.
+
+        Raises:
+            RefusedError: the step cannot be applied to this victim.
+            InputError: the step needs data and there is none.
+
+        """
+
+    def describe(self) -> str:
+        """Return the step in words, for tables."""
+        values = self.model_dump(exclude={"kind"}, exclude_defaults=True)
+        options = ", ".join(f"{key} {value}" for key, value in values.items())
+        return f"{self.kind}({options})" if options else self.kind
+
+
+COMPRESSIONS: Registry[type[Compression]] = Registry(
+    "compression",
+    {
+        "magnitude_prune": "durometer.compress.configs:MagnitudePrune",
+        "int8": "durometer.compress.configs:Int8",
+        "bf16": "durometer.compress.configs:BFloat16",
+        "distill": "durometer.compress.configs:Distill",
+    },
+)
+
+
+def parse_compression(values: Mapping[str, Any], *, where: str = "") -> Compression:
+    """Return the configuration that ``values`` describe; ``kind`` decides the class.
+
+    Raises:
+        UnknownNameError: no such kind (the message suggests one).
+        ConfigurationError: a field is missing, unknown or out of range.
+
+    """
+    kind = values.get("kind")
+    if not isinstance(kind, str):
+        raise ConfigurationError("a compression needs a field 'kind'", where=where)
+    try:
+        return COMPRESSIONS.get(kind).model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{first['msg']} (got {first['input']!r})", where=f"{where}{': ' if where else ''}{kind}.{field}"
+        ) from error

@@ -6,6 +6,8 @@ configuration, head, framing, label order, a tokenizer probe), ``tokenizer.json`
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,9 @@ from durometer.errors import InputError, VictimError
 from durometer.types import Prediction, Sample
 from durometer.victims.base import Traits
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
+from durometer.victims.selftest import SELF_TEST, run_self_test, write_self_test
 from durometer.victims.shapes import Shapes, default_shapes
-from durometer.victims.storage import Codec, read_weights, write_json, write_weights
+from durometer.victims.storage import Codec, read_weights, roundtrip, write_json, write_weights
 from durometer.victims.text import DRIFT_PROBE, Framing, Memory, TextEncoder
 
 WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
@@ -91,7 +94,15 @@ class EncoderVictim:
         return Traits(fingerprint=fingerprint, slice_rows=self.shapes.rows, gradients=True)
 
     def predict(self, inputs: Sequence[Sample]) -> list[Prediction]:
-        """Return class probabilities of each sample, in order.
+        """Return class probabilities of each sample, in order (errors as in ``logits``)."""
+        predictions: list[Prediction] = []
+        for row in self.logits(inputs).double().softmax(dim=-1).tolist():
+            by_class = sorted(zip(self.spec.labels, row, strict=True))
+            predictions.append(Prediction(probabilities=tuple(p for _, p in by_class)))
+        return predictions
+
+    def logits(self, inputs: Sequence[Sample]) -> Tensor:
+        """Return logits [samples, classes] on the CPU, in the order of the head's outputs.
 
         Raises:
             VictimError: the head reads pairs and a sample has no ``other``.
@@ -106,7 +117,7 @@ class EncoderVictim:
                 snippets.append(sample.other)
         states = self.states([self.text(code) for code in snippets])
         count = len(inputs)
-        return self._classify(states[:count], states[count:] if pair else None)
+        return self._head(states[:count], states[count:] if pair else None)
 
     @torch.inference_mode()
     def states(self, ids: Sequence[tuple[int, ...]]) -> list[Tensor]:
@@ -134,27 +145,54 @@ class EncoderVictim:
         return self.network.states(ids, mask)
 
     @torch.inference_mode()
-    def _classify(self, first: list[Tensor], second: list[Tensor] | None) -> list[Prediction]:
+    def _head(self, first: list[Tensor], second: list[Tensor] | None) -> Tensor:
         """Run the head, also in a canonical number of rows."""
-        predictions: list[Prediction] = []
+        logits = [torch.empty(0, self.spec.head.classes)]
         for start in range(0, len(first), self.shapes.rows):
             chunk = range(start, min(start + self.shapes.rows, len(first)))
             filled = [*chunk, *[start] * (self.shapes.rows - len(chunk))]
             a = torch.stack([first[i] for i in filled])
             b = None if second is None else torch.stack([second[i] for i in filled])
-            probabilities = self.network.logits(a, b).double().softmax(dim=-1).cpu().tolist()
-            for row in probabilities[: len(chunk)]:
-                by_class = sorted(zip(self.spec.labels, row, strict=True))
-                predictions.append(Prediction(probabilities=tuple(p for _, p in by_class)))
-        return predictions
+            logits.append(self.network.logits(a, b).cpu()[: len(chunk)])
+        return torch.cat(logits)
 
     def forget(self) -> None:
         """Empty the memories, as before a timing or after a change of the weights."""
         self.text.forget()
         self._states.clear()
 
-    def save(self, folder: Path) -> None:
+    def copy(self) -> EncoderVictim:
+        """Return an independent victim with the same weights, nothing remembered."""
+        return EncoderVictim(
+            copy.deepcopy(self.network),
+            self.text.tokenizer,
+            self.spec,
+            device=self.device,
+            shapes=self.shapes,
+            packing=self.packing,
+        )
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Round every weight to what its packing stores: from now on a save and a load change no bit."""
+        for name, weight in self.network.named_parameters():
+            weight.copy_(roundtrip(weight, self.packing.get(name, "dense")))
+        self.forget()
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the weights, the head, the framing and the tokenizer."""
+        spec = self.spec.model_dump(mode="json", include={"encoder", "head", "framing", "labels"})
+        digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
+        digest.update(self.text.tokenizer.to_str().encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: Path, *, probes: Sequence[Sample] = ()) -> None:
         """Write the folder (weights last, so that a folder with weights is complete).
+
+        With ``probes``, a self-test over the first 32 of them is saved too and runs on every load.
 
         Raises:
             StoreError: it cannot be written.
@@ -164,6 +202,8 @@ class EncoderVictim:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / CARD, spec.model_dump(mode="json"))
         self.text.tokenizer.save(str(folder / TOKENIZER))
+        if probes:
+            write_self_test(self, probes, folder / SELF_TEST)
         write_weights(folder / WEIGHTS, self.network.state_dict(), self.packing)
 
     @classmethod
@@ -172,7 +212,7 @@ class EncoderVictim:
 
         Raises:
             InputError: a file is missing or malformed, or the weights do not fit the configuration.
-            VictimError: the tokenizer is not the one that was saved.
+            VictimError: the tokenizer is not the one that was saved, or the self-test fails.
 
         """
         spec = read_spec(folder / CARD)
@@ -184,6 +224,8 @@ class EncoderVictim:
         )
         if spec.probe:
             victim.text.check_drift(spec.probe, where=str(folder / TOKENIZER))
+        if (folder / SELF_TEST).is_file():
+            run_self_test(victim, folder / SELF_TEST)
         return victim
 
 

@@ -1,7 +1,12 @@
 """Small RoBERTa-shaped encoders that learn from scratch in seconds to minutes, and their training plans.
 
-``tiny`` is for CI (seconds), ``small`` for the demo (about two minutes on two cores). Widths were chosen by
-measuring accuracy a second on clone detection over standard-library functions.
+``tiny`` is for CI (seconds), ``small`` for the demo (about a minute on two free cores).
+
+Chosen by measuring on 8,000 built-in clone pairs (median 90 ids a snippet; bag-of-words floor 0.771 AUC), CPU
+seconds for everything against AUC on 1,000 test pairs: 1 layer × 64 (0.12 M parameters) 47 s, 0.932;
+1 × 128 (0.47 M) 90 s, 0.972; 2 × 96 (0.55 M, ``small``) 123 s, 0.971; 2 × 128 (0.75 M) 213 s, 0.969. Masked-LM
+pretraining of half an epoch gained nothing measurable for the victim; it is kept short, for the encoder
+that proposes candidates.
 """
 
 from __future__ import annotations
@@ -19,11 +24,11 @@ class EncoderPreset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    vocabulary: int = Field(default=3000, ge=300)
-    hidden: int = Field(default=128, ge=8)
+    vocabulary: int = Field(default=3500, ge=300)
+    hidden: int = Field(default=96, ge=8)
     layers: int = Field(default=2, ge=1)
-    heads: int = Field(default=4, ge=1)
-    feed_forward: int = Field(default=384, ge=8)
+    heads: int = Field(default=3, ge=1)
+    feed_forward: int = Field(default=192, ge=8)
     max_length: int = Field(default=256, ge=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     pooling: Literal["first", "mean"] = "mean"
@@ -63,9 +68,9 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pretrain_epochs: float = Field(default=1.0, ge=0)
+    pretrain_epochs: float = Field(default=0.25, ge=0)
     pretrain_learning_rate: float = Field(default=1e-3, gt=0)
-    epochs: float = Field(default=4.0, gt=0)
+    epochs: float = Field(default=2.5, gt=0)
     batch: int = Field(default=32, ge=1)
     accumulate: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
@@ -81,7 +86,7 @@ class TrainConfig(BaseModel):
 PRESETS: dict[str, tuple[EncoderPreset, TrainConfig]] = {
     "tiny": (
         EncoderPreset(vocabulary=1000, hidden=64, layers=1, heads=2, feed_forward=128, max_length=128),
-        TrainConfig(pretrain_epochs=0.5, epochs=3, evaluations=2),
+        TrainConfig(epochs=4, evaluations=2, learning_rate=2e-3, pretrain_learning_rate=2e-3),
     ),
     "small": (EncoderPreset(), TrainConfig()),
 }

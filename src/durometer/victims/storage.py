@@ -11,6 +11,7 @@ entry and the non-zero values); ``sparse_int8`` (both).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -76,13 +77,18 @@ def roundtrip(tensor: Tensor, codec: Codec) -> Tensor:
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], packing: Mapping[str, Codec]) -> None:
     """Write the file atomically; tensors that ``packing`` does not name are stored dense."""
+    write_bytes(path, weights_bytes(weights, packing))
+
+
+def weights_bytes(weights: Mapping[str, Tensor], packing: Mapping[str, Codec]) -> bytes:
+    """Return the content of the weights file."""
     stored: dict[str, Tensor] = {}
     header: dict[str, dict[str, object]] = {}
     for name, tensor in weights.items():
         codec = packing.get(name, "dense")
         stored |= pack(name, tensor, codec)
         header[name] = {"codec": codec, "shape": list(tensor.shape)}
-    write_bytes(path, save(stored, metadata={"packing": json.dumps(header)}))
+    return bytes(save(stored, metadata={"packing": json.dumps(header)}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Codec]]:
@@ -124,7 +130,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StoreError(f"cannot write ({error.strerror})", where=str(path)) from error
 
 

@@ -33,6 +33,7 @@ class Framing(BaseModel):
     max_length: int = Field(default=400, ge=4)
     collapse_whitespace: bool = False  # " ".join(code.split())
     lower_case: bool = False
+    special_tokens: bool = False  # whether "<s>" in program text becomes the framing id
 
 
 class Memory(Generic[V]):
@@ -67,6 +68,7 @@ class TextEncoder:
     def __init__(self, tokenizer: Tokenizer, framing: Framing, *, capacity: int = 512) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = not framing.special_tokens
         self.tokenizer = tokenizer
         self.framing = framing
         self.seconds = 0.0  # spent tokenising, for the oracle's books

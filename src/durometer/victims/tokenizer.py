@@ -39,8 +39,6 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_clean(texts), trainer)
-    # "<s>" in program text must stay text, not become the framing id.
-    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

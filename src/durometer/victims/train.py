@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,7 @@ def fine_tune(
     checkpoint: Path | None = None,
     progress: Progress = silent,
     stage: str = "fine-tune",
+    after_step: Callable[[], None] | None = None,
 ) -> LoopState:
     """Fine-tune the victim in place on ``train``, keeping the weights that do best on ``valid``."""
     train = LabelledRows(victim, corpus.splits["train"], corpus.name)
@@ -168,6 +169,7 @@ def fine_tune(
         loss_at,
         seed=seed,
         evaluate=lambda: accuracy(network, valid, pad),
+        after_step=after_step,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -188,7 +190,6 @@ def info_nce(first: Tensor, second: Tensor, positive: Tensor) -> Tensor:
 @torch.inference_mode()
 def accuracy(network: EncoderNetwork, rows: LabelledRows, pad: int, batch: int = 32) -> float:
     """Return the accuracy in batches sorted by length: for training only, not in canonical shapes."""
-    order = sorted(range(len(rows.targets)), key=lambda i: rows.lengths[i])
     right = 0
     lengths = rows.lengths
     order = sorted(range(len(lengths)), key=lengths.__getitem__)

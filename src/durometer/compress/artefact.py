@@ -1,0 +1,63 @@
+"""A compressed victim's papers: what was done, to what, with which data, and a self-test that runs on load.
+
+The folder is a victim's folder (``victim.json``, ``tokenizer.json``, ``weights.safetensors``, packed) plus
+``recipe.json`` and ``self-test.safetensors``. Loading it needs the victims room only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from durometer.compress.base import Compression
+from durometer.corpora.base import Corpus
+from durometer.types import Sample
+from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
+from durometer.victims.storage import write_json
+
+RECIPE = "recipe.json"
+
+
+def record(
+    victim: EncoderVictim,
+    *,
+    parent: EncoderVictim,
+    recipe: Sequence[Compression],
+    data: Corpus | None,
+    seed: int,
+) -> EncoderVictim:
+    """Write into the victim's notes what made it; returns the same victim."""
+    steps = [*parent.spec.notes.get("recipe", []), *(step.model_dump(mode="json") for step in recipe)]
+    before = str(parent.spec.notes.get("recipe_words", ""))
+    notes: dict[str, Any] = {
+        "recipe": steps,
+        "recipe_words": " + ".join(filter(None, [before, *(step.describe() for step in recipe)])),
+        "simulated": bool(parent.spec.notes.get("simulated")) or any(step.simulated for step in recipe),
+        "parent": parent.content_hash,
+        "data": data.content_hash if data is not None else None,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("torch", "transformers", "safetensors")},
+    }
+    victim.spec = victim.spec.model_copy(update={"notes": notes})
+    return victim
+
+
+def save_artefact(victim: EncoderVictim, folder: Path, probes: Sequence[Sample]) -> None:
+    """Save the victim with ``recipe.json`` and a self-test over the first 32 ``probes``."""
+    summary = {
+        **victim.spec.notes,
+        "size_bytes": size_bytes(victim),
+        "parameters": parameters(victim),
+        "nonzero_parameters": nonzero_parameters(victim),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RECIPE, summary)
+    victim.save(folder, probes=probes)
+
+
+def load_artefact(folder: Path, *, device: str = "cpu") -> EncoderVictim:
+    """Load the victim; its self-test runs on the way."""
+    return EncoderVictim.load(folder, device=device)

@@ -1,0 +1,102 @@
+"""The compressions that ship: options here, behaviour in the module that each imports when applied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from durometer.compress.base import Compression
+from durometer.corpora.base import Corpus
+
+if TYPE_CHECKING:
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.loop import Progress
+
+
+class MagnitudePrune(Compression):
+    """Zero the smallest weights (unstructured); simulated: smaller on disk, not faster.
+
+    ``targets="attention"`` restricts it to query, key and value, as d'Aloisio et al. (SANER 2025) did for
+    vulnerability detection. ``recovery_epochs`` fine-tunes afterwards with the zeros held.
+    """
+
+    simulated: ClassVar[bool] = True
+    kind: Literal["magnitude_prune"] = "magnitude_prune"
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    scope: Literal["global", "layer"] = "global"
+    targets: Literal["all", "attention"] = "all"
+    recovery_epochs: float = Field(default=0.0, ge=0)
+    recovery_learning_rate: float = Field(default=2e-4, gt=0)
+
+    def apply(
+        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> EncoderVictim:
+        """See ``durometer.compress.prune``."""
+        from durometer.compress.prune import magnitude_prune
+
+        return magnitude_prune(victim, self, data, seed=seed, progress=progress)
+
+
+class Int8(Compression):
+    """Store every matrix, embeddings included, as int8 with a scale for each row; not faster.
+
+    Weight-only and symmetric; expanded to fp32 when loaded, so gradients are real and rows independent.
+    """
+
+    kind: Literal["int8"] = "int8"
+
+    def apply(
+        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> EncoderVictim:
+        """See ``durometer.compress.quantize``."""
+        from durometer.compress.quantize import quantize
+
+        return quantize(victim, "int8")
+
+
+class BFloat16(Compression):
+    """Store every matrix in bfloat16, half the size: the control that no quantization should lose to.
+
+    Expanded to fp32 when loaded: the rounding is bf16's, the arithmetic fp32's, rows stay independent.
+    """
+
+    kind: Literal["bf16"] = "bf16"
+
+    def apply(
+        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> EncoderVictim:
+        """See ``durometer.compress.quantize``."""
+        from durometer.compress.quantize import quantize
+
+        return quantize(victim, "bf16")
+
+
+class Distill(Compression):
+    """Train a smaller student on the victim's softened answers (KL, Hinton 2015) and on the labels.
+
+    ``layers`` and ``width`` are fractions of the teacher's depth and width (hidden and feed-forward; the
+    default student has about a third of the weights). With ``width`` 1 the student starts from evenly
+    spaced layers of the teacher; a narrower one starts from the teacher's embeddings projected on their
+    principal directions. ``relational`` weighs a KL between the teacher's and the student's similarities
+    of the snippets of a batch (pairs only; Park et al., CVPR 2019, in softmax form), a departure from the
+    published recipes that short trainings need.
+    """
+
+    kind: Literal["distill"] = "distill"
+    layers: float = Field(default=0.5, gt=0, le=1)
+    width: float = Field(default=0.5, gt=0, le=1)
+    temperature: float = Field(default=2.0, gt=0)
+    hard: float = Field(default=0.5, ge=0, le=1)  # share of the cross-entropy with the labels
+    relational: float = Field(default=1.0, ge=0)
+    epochs: float = Field(default=4.0, gt=0)
+    batch: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+    def apply(
+        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> EncoderVictim:
+        """See ``durometer.compress.distill``."""
+        from durometer.compress.distill import distill
+
+        return distill(victim, self, data, seed=seed, progress=progress)

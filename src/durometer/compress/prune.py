@@ -1,0 +1,81 @@
+"""Unstructured magnitude pruning over the encoder's linears, with optional recovery under masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from durometer.compress.configs import MagnitudePrune
+from durometer.corpora.base import Corpus
+from durometer.errors import InputError, RefusedError
+from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.loop import Progress, silent
+from durometer.victims.presets import TrainConfig
+from durometer.victims.train import fine_tune
+
+ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj")
+
+
+def prunable(network: nn.Module, targets: str = "all") -> dict[str, Tensor]:
+    """Return the weights of the encoder's linears by name: neither embeddings, nor biases, nor the head."""
+    return {
+        f"{name}.weight": module.weight
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear)
+        and name.startswith("encoder.")
+        and (targets == "all" or name.rsplit(".", 1)[-1] in ATTENTION)
+    }
+
+
+def magnitude_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
+    """Return which weights stay: all but exactly the ``sparsity`` share of least magnitude, taken together.
+
+    Equal magnitudes fall in order of name and position, so the masks are deterministic.
+    """
+    flat = torch.cat([weight.detach().abs().reshape(-1) for weight in weights.values()])
+    keep = torch.ones(len(flat), dtype=torch.bool)
+    keep[torch.argsort(flat, stable=True)[: round(sparsity * len(flat))]] = False
+    sizes = [weight.numel() for weight in weights.values()]
+    parts = torch.split(keep, sizes)
+    return {name: part.reshape(weights[name].shape) for name, part in zip(weights, parts, strict=True)}
+
+
+def magnitude_prune(
+    victim: EncoderVictim,
+    config: MagnitudePrune,
+    data: Corpus | None,
+    *,
+    seed: int,
+    progress: Progress = silent,
+) -> EncoderVictim:
+    """Return a pruned copy of ``victim``, stored sparse.
+
+    Raises:
+        RefusedError: the encoder has no linears of the wanted kind.
+        InputError: recovery is wanted and there is no data.
+
+    """
+    pruned = victim.copy()
+    weights = prunable(pruned.network, config.targets)
+    if not weights:
+        raise RefusedError(f"no {config.targets} linears to prune", where=victim.name)
+    if config.scope == "global":
+        masks = magnitude_masks(weights, config.sparsity)
+    else:
+        masks = {k: magnitude_masks({k: w}, config.sparsity)[k] for k, w in weights.items()}
+
+    @torch.no_grad()
+    def apply_masks() -> None:
+        for name, weight in weights.items():
+            weight.mul_(masks[name])
+
+    apply_masks()
+    if config.recovery_epochs:
+        if data is None:
+            raise InputError("recovery after pruning needs data", where=config.kind)
+        plan = TrainConfig(epochs=config.recovery_epochs, learning_rate=config.recovery_learning_rate)
+        fine_tune(pruned, data, plan, seed=seed, progress=progress, stage="recover", after_step=apply_masks)
+    for name in weights:
+        pruned.packing[name] = "sparse_int8" if pruned.packing.get(name) == "int8" else "sparse"
+    pruned.settle()
+    return pruned
