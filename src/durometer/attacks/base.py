@@ -22,9 +22,13 @@ import numpy as np
 from durometer.code import Program, Snippet
 from durometer.registry import Registry
 from durometer.tasks.base import Goal
-from durometer.types import Prediction
+from durometer.types import Prediction, Sample
 
 Search = Generator[Sequence[Program], Sequence[Prediction], Program | None]
+
+# For a program and variants of it that differ in one name: the estimated change of the gold label's
+# log-probability for each.
+FirstOrder = Callable[[Program, Sequence[Program]], Sequence[float]]
 
 DEFAULT_SEED = 123456  # of all four released attacks (spec section 6)
 
@@ -44,8 +48,9 @@ class Tools:
     WIR-Random's list of frequent identifiers, most frequent first; ``rename_function_name`` offers the
     function's own name too (off by default, spec section 0). ``unchecked`` switches the validity filter
     off, for comparison with published figures only.
-    Set by the driver: ``task``, the name of the task, and ``hidden``, names of this sample that the
-    victim's truncation keeps it from seeing.
+    ``gradients`` makes first-order estimates for a sample's programs (white-box attacks only).
+    Set by the driver for each sample: ``task``, the name of the task; ``hidden``, names that the victim's
+    truncation keeps it from seeing; ``first_order``, the estimates of ``gradients``.
     """
 
     candidates: Callable[[Snippet], Mapping[str, tuple[str, ...]]] = no_candidates
@@ -53,6 +58,8 @@ class Tools:
     similarity: Callable[[Program, Sequence[Program]], Sequence[float]] | None = None
     vocabulary: tuple[str, ...] = ()
     rename_function_name: bool = False
+    gradients: Callable[[Sample], FirstOrder] | None = None
+    first_order: FirstOrder | None = None
     task: str = ""
     hidden: frozenset[str] = frozenset()
     unchecked: bool = False
@@ -99,5 +106,8 @@ ATTACKS: Registry[type[Attack]] = Registry(
         "mhm": "durometer.attacks.mhm:MHM",
         "alert": "durometer.attacks.alert:Alert",
         "beam": "durometer.attacks.beam:BeamAttack",
+        "union": "durometer.attacks.strength:Union",
+        "restarts": "durometer.attacks.strength:Restarts",
+        "whitebox": "durometer.attacks.whitebox:WhiteBox",
     },
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from durometer.attacks.base import Attack, Tools
 from durometer.attacks.trial import Limits, Request, Steps, Trial
-from durometer.errors import InputError, VictimError
+from durometer.errors import InputError, RefusedError, VictimError
 from durometer.rng import stream
 from durometer.tasks.base import Task
 from durometer.types import Outcome, Prediction, Sample
@@ -57,10 +57,16 @@ def drive(
 
     Raises:
         InputError: ``width`` is not positive.
+        RefusedError: a white-box attack without gradients.
 
     """
     if width < 1:
         raise InputError(f"width must be at least 1, got {width}", where="width")
+    if getattr(attack, "needs_gradients", False) and tools.gradients is None:
+        raise RefusedError(
+            "this attack needs the victim's gradients, and none were given",
+            hint="Gradients come from durometer.attacks.gradients.gradient_source(victim).",
+        )
     traits = traits_of(oracle)
     waiting = iter(samples)
     active: list[_Lane] = []

@@ -111,7 +111,13 @@ class Trial:
         self.goal = goal = self.task.goal(self.sample, self.original)
         self.trajectory = [(1, goal.score(self.original))]
         visible = None if self.visible_bytes is None else self.visible_bytes(self.sample)
-        tools = replace(self.tools, task=self.task.name, hidden=hidden_names(snippet, visible))
+        gradients = self.tools.gradients
+        tools = replace(
+            self.tools,
+            task=self.task.name,
+            hidden=hidden_names(snippet, visible),
+            first_order=None if gradients is None else gradients(self.sample),
+        )
         if not tools.names(snippet):
             return self._outcome(Status.SKIPPED, "nothing to rename")
         claimed = yield from self._search(snippet.original, goal, tools)

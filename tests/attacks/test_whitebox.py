@@ -1,0 +1,136 @@
+"""The white-box baseline: ranks by gradient, believes only queries, refuses without gradients."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from scripts import SNIPPET, GoldBelowHalf, play, snippet, table
+from test_candidates import folder  # noqa: F401  (a tokenizer on disk)
+from tokenizers import Tokenizer
+from toys import FUNCTIONS, BagVictim, ToyTask, samples
+
+from durometer.attacks.base import Tools
+from durometer.attacks.driver import drive
+from durometer.attacks.gradients import _Spans, gradient_source
+from durometer.attacks.whitebox import WhiteBox
+from durometer.code import parse
+from durometer.errors import RefusedError
+from durometer.types import Sample
+from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
+from durometer.victims.huggingface import EncoderSpec, EncoderVictim
+from durometer.victims.text import Framing
+
+WORDS = ("red", "green", "blue")
+
+
+def run(script, estimate, **config):
+    tools = Tools(vocabulary=WORDS, first_order=lambda program, variants: [estimate(v) for v in variants])
+    search = WhiteBox(**config).search(snippet().original, GoldBelowHalf(), tools, np.random.default_rng(0))
+    return play(search, script)
+
+
+class TestSearch:
+    def test_most_promising_variants_are_asked_first(self):
+        transcript, answer = run(table({}), lambda v: -("blue" in v.text) - 2 * ("total" in v.renames))
+        assert transcript[0] == [{}]
+        assert transcript[1][0] == {"total": "blue"}
+        assert answer is None
+
+    def test_queries_per_round_bound_the_batch(self):
+        transcript, _ = run(table({}), lambda v: 0, queries_per_round=2)
+        assert [len(batch) for batch in transcript] == [1, 2]
+
+    def test_improvement_is_kept_and_a_flip_returned(self):
+        scores = {(("alpha", "red"),): 0.8, (("alpha", "red"), ("beta", "blue")): 0.2}
+        transcript, answer = run(table(scores), lambda v: 0)
+        assert dict(answer.renames) == {"alpha": "red", "beta": "blue"}
+        assert all(program["alpha"] == "red" for program in transcript[2])
+
+    def test_first_flip_in_order_wins(self):
+        _, answer = run(table({(("beta", "red"),): 0.3, (("total", "red"),): 0.1}), lambda v: 0)
+        assert dict(answer.renames) == {"beta": "red"}
+
+    def test_no_improvement_ends_it(self):
+        transcript, _ = run(table({}), lambda v: 0)
+        assert len(transcript) == 2
+
+    def test_refuses_without_gradients(self):
+        with pytest.raises(RefusedError):
+            next(WhiteBox().search(snippet().original, GoldBelowHalf(), Tools(), np.random.default_rng(0)))
+        with pytest.raises(RefusedError, match="gradients"):
+            list(drive(WhiteBox(), samples(), BagVictim(), ToyTask(), seed=1))
+
+
+@pytest.fixture(params=[False, True], ids=["single", "pair"])
+def victim(request, folder):  # noqa: F811
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    config = {
+        "model_type": "roberta",
+        "vocab_size": tokenizer.get_vocab_size(),
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 130,
+        "pad_token_id": 1,
+        "initializer_range": 0.1,
+    }
+    head = HeadConfig(pair=request.param)
+    network = EncoderNetwork(encoder_config(config), head)
+    framing = Framing(begin=(0,), end=(2,), max_length=120, collapse_whitespace=request.param)
+    return EncoderVictim(network, tokenizer, EncoderSpec(encoder=config, head=head, framing=framing))
+
+
+class TestGradients:
+    def test_spans_find_the_name_among_the_ids(self, victim):
+        program = parse(SNIPPET, "python").original.rename("alpha", "somewhatlonger").rename("total", "t")
+        ids, spans = victim.text(program.text), _Spans(victim, program)
+        for old in ("alpha", "beta", "total"):
+            found = spans.of(old)
+            assert len(found) == len(program.snippet.occurrences(old))
+            for start, stop in found:
+                assert victim.text.tokenizer.decode(list(ids[start:stop])).strip().strip(
+                    "("
+                ) == program.name_of(old)
+
+    def test_estimates_follow_the_real_change(self, victim):
+        """Between names of one sub-token nothing shifts, so the first order tells most of the change."""
+        encode = victim.text.tokenizer.encode
+        pieces = {token for text in FUNCTIONS for token in re.findall(r"[a-z]+", text)}
+        words = sorted(w for w in pieces if len(encode(f" {w}").ids) == len(encode(w).ids) == 1)
+        sample = Sample(id="s", code=SNIPPET, language="python", label=0, other="def g(): return 1")
+        code = SNIPPET.replace("alpha", words[0])
+        program = parse(code, "python").original
+        variants = [
+            v for w in words[1:] if (v := program.rename(words[0], w)) and program.check(words[0], w) is None
+        ]
+        assert len(variants) > 10
+        guessed = np.array(gradient_source(victim)(sample)(program, variants))
+
+        def log_gold(text):
+            row = Sample(id="s", code=text, language="python", label=0, other=sample.other)
+            return np.log(victim.predict([row])[0].probabilities[0])
+
+        real = np.array([log_gold(v.text) for v in variants]) - log_gold(program.text)
+        assert np.corrcoef(guessed, real)[0, 1] > 0.5
+
+    def test_leaves_no_trace_on_the_victim(self, victim):
+        row = Sample(id="s", code=SNIPPET, language="python", label=0, other="def g(): return 1")
+        before = victim.predict([row])
+        gradient_source(victim)(row)(parse(SNIPPET, "python").original, [])
+        victim.forget()
+        assert victim.predict([row]) == before
+        assert all(parameter.grad is None for parameter in victim.network.parameters())
+
+    def test_refuses_a_victim_whose_backward_pass_gives_nothing(self, victim):
+        victim.network.head.register_forward_hook(lambda module, inputs, output: output.detach())
+        with pytest.raises(RefusedError, match="None"):
+            gradient_source(victim)
+
+    def test_refuses_a_victim_that_has_none(self):
+        with pytest.raises(RefusedError, match="no gradients"):
+            gradient_source(BagVictim())
