@@ -85,11 +85,11 @@ class Distill(Compression):
 
     kind: Literal["distill"] = "distill"
     layers: float = Field(default=0.5, gt=0, le=1)
-    width: float = Field(default=0.5, gt=0, le=1)
+    width: float = Field(default=0.45, gt=0, le=1)
     temperature: float = Field(default=2.0, gt=0)
     hard: float = Field(default=0.5, ge=0, le=1)  # share of the cross-entropy with the labels
     relational: float = Field(default=1.0, ge=0)
-    epochs: float = Field(default=4.0, gt=0)
+    epochs: float = Field(default=2.5, gt=0)
     batch: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
 

@@ -31,7 +31,7 @@ def student_config(teacher: dict[str, Any], config: Distill) -> dict[str, Any]:
     if teacher.get("model_type") not in ("roberta", "bert"):
         raise RefusedError(f"cannot shrink a {teacher.get('model_type')!r} encoder", where=config.kind)
     heads = int(teacher["num_attention_heads"])
-    while heads > 1 and teacher["hidden_size"] * config.width / heads < 16:
+    while heads > 1 and teacher["hidden_size"] * config.width / heads < 12:
         heads //= 2
     hidden = max(heads, round(teacher["hidden_size"] * config.width / heads) * heads)
     student = dict(teacher)
@@ -89,7 +89,7 @@ def distill(
         stage=config.kind,
         steps=steps,
         learning_rate=config.learning_rate,
-        evaluate_every=max(1, steps // EVALUATIONS),
+        evaluate_every=-(-steps // EVALUATIONS),
     )
     optimise(
         network, plan, loss_at, seed=seed, evaluate=lambda: accuracy(network, valid, pad), progress=progress

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel
@@ -30,6 +30,13 @@ class HeadConfig(BaseModel):
     pair_features: Literal["concat", "interaction"] = "concat"
     classes: int = Field(default=2, ge=2)
     hidden: int | None = Field(default=None, ge=1)  # width of the dense layer; the encoder's when None
+    single_logit: bool = False  # one output through a sigmoid (CodeXGLUE defect detection), as logits (0, z)
+
+    @model_validator(mode="after")
+    def _one_logit_has_two_classes(self) -> HeadConfig:
+        if self.single_logit and self.classes != 2:
+            raise ValueError("single_logit needs classes 2")
+        return self
 
     def width(self, encoder_width: int) -> int:
         """Return the number of features that the head reads."""
@@ -46,7 +53,7 @@ class Head(nn.Module):
         hidden = config.hidden or encoder_width
         self.dense = nn.Linear(config.width(encoder_width), hidden)
         self.dropout = nn.Dropout(dropout)
-        self.out_proj = nn.Linear(hidden, config.classes)
+        self.out_proj = nn.Linear(hidden, 1 if config.single_logit else config.classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits [rows, classes] for features [rows, width]."""
@@ -79,7 +86,10 @@ class EncoderNetwork(nn.Module):
 
     def logits(self, first: Tensor, second: Tensor | None = None) -> Tensor:
         """Return logits [rows, classes] for pooled states [rows, hidden] of snippets (and partners)."""
-        return self.head(features(first, second, self.head_config))  # type: ignore[no-any-return]
+        logits: Tensor = self.head(features(first, second, self.head_config))
+        if self.head_config.single_logit:
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=-1)
+        return logits
 
 
 def pool(hidden: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:

@@ -4,9 +4,9 @@
 
 Chosen by measuring on 8,000 built-in clone pairs (median 90 ids a snippet; bag-of-words floor 0.771 AUC), CPU
 seconds for everything against AUC on 1,000 test pairs: 1 layer × 64 (0.12 M parameters) 47 s, 0.932;
-1 × 128 (0.47 M) 90 s, 0.972; 2 × 96 (0.55 M, ``small``) 123 s, 0.971; 2 × 128 (0.75 M) 213 s, 0.969. Masked-LM
-pretraining of half an epoch gained nothing measurable for the victim; it is kept short, for the encoder
-that proposes candidates.
+1 × 128 (0.47 M) 90 s, 0.972; 2 × 96 (0.55 M, ``small``) 123 s, 0.971; 2 × 128 (0.75 M) 213 s, 0.969.
+Masked-LM pretraining of half an epoch gained nothing measurable for the victim; it is kept short, for the
+encoder that proposes candidates.
 """
 
 from __future__ import annotations

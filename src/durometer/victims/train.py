@@ -159,7 +159,7 @@ def fine_tune(
         warmup=config.warmup,
         accumulate=config.accumulate,
         clip=config.clip,
-        evaluate_every=max(1, steps // config.evaluations),
+        evaluate_every=-(-steps // config.evaluations),
         patience=config.patience,
         checkpoint_steps=config.checkpoint_steps,
     )

@@ -1,0 +1,126 @@
+"""One door for every kind of checkpoint: a saved victim, a card, a transformers folder, a hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from durometer.errors import InputError
+from durometer.rng import derived_seed
+from durometer.victims.card import VictimCard, read_card
+from durometer.victims.checkpoints import (
+    find_tokenizer,
+    locate,
+    read_config,
+    read_head,
+    read_tensors,
+    split_tensors,
+)
+from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
+from durometer.victims.huggingface import CARD, EncoderSpec, EncoderVictim, load_exactly
+from durometer.victims.text import Framing
+
+BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
+
+
+def load_victim(
+    spec: VictimCard | Path | str,
+    *,
+    allow_download: bool = False,
+    device: str = "cpu",
+    untrained_head_seed: int | None = None,
+) -> EncoderVictim:
+    """Return the victim that ``spec`` names.
+
+    Args:
+        spec: a card or its file (``.yaml``), a folder that ``EncoderVictim.save`` wrote, a transformers
+            folder, or a hub id.
+        allow_download: whether a hub id may be fetched; it is looked up in the local cache otherwise.
+        device: where to compute.
+        untrained_head_seed: draw a missing head from this seed instead of refusing (before fine-tuning).
+
+    Raises:
+        InputError: what is named does not exist or cannot be read; the message says what and why.
+        VictimError: a saved victim's tokenizer drifted or its self-test fails.
+
+    """
+    if isinstance(spec, VictimCard):
+        return from_card(spec, allow_download, device, untrained_head_seed)
+    if str(spec).endswith((".yaml", ".yml")):
+        return from_card(read_card(Path(spec)), allow_download, device, untrained_head_seed)
+    folder = locate(str(spec), allow_download=allow_download)
+    if (folder / CARD).is_file():
+        return EncoderVictim.load(folder, device=device)
+    return from_card(guess_card(folder, str(spec)), allow_download, device, untrained_head_seed)
+
+
+def guess_card(folder: Path, name: str) -> VictimCard:
+    """Return the card of a plain transformers classifier: class i is logit i, framed with its own ids."""
+    config = read_config(folder)
+    labels = len(config.get("id2label") or {}) or 2
+    begin, end = config.get("bos_token_id", 0), config.get("eos_token_id", 2)
+    return VictimCard(
+        name=name,
+        path=str(folder),
+        head=HeadConfig(classes=labels),
+        labels=tuple(range(labels)),
+        framing=Framing(
+            begin=(begin,), end=(end,), pad=config.get("pad_token_id", 1), max_length=window(config)
+        ),
+    )
+
+
+def window(config: dict[str, Any]) -> int:
+    """Return how many ids the positions hold; RoBERTa's begin after the padding id."""
+    positions = int(config.get("max_position_embeddings", 512))
+    return positions - 2 if config.get("model_type") == "roberta" else positions
+
+
+def from_card(
+    card: VictimCard, allow_download: bool, device: str, untrained_head_seed: int | None = None
+) -> EncoderVictim:
+    """Build the victim that a card describes."""
+    folder = locate(card.path, allow_download=allow_download)
+    config = {k: v for k, v in read_config(folder).items() if k not in BOOKKEEPING}
+    if card.framing.max_length > window(config):
+        raise InputError(
+            f"framing.max_length {card.framing.max_length} exceeds the model's {window(config)} positions",
+            where=card.name,
+        )
+    encoder, head = split_tensors(read_tensors(folder), card.head_prefix, where=str(folder))
+    if card.pair_head is not None:
+        given = read_head(folder, card.pair_head)
+        head = {name.removeprefix(card.head_prefix): tensor for name, tensor in given.items()}
+    network = _network(config, card, head, untrained_head_seed)
+    drawn = {f"head.{k}": v for k, v in network.head.state_dict().items()} if not head else {}
+    weights = {f"encoder.{k}": v for k, v in encoder.items()} | {f"head.{k}": v for k, v in head.items()}
+    load_exactly(network, drawn | weights, where=str(folder))
+    source = Path(card.tokenizer) if card.tokenizer else folder
+    spec = EncoderSpec(
+        name=card.name,
+        encoder=config,
+        head=network.head_config,
+        framing=card.framing,
+        labels=card.labels,
+        notes={"source": card.source} if card.source else {},
+    )
+    return EncoderVictim(network, find_tokenizer(source), spec, device=device)
+
+
+def _network(
+    config: dict[str, Any], card: VictimCard, head: dict[str, torch.Tensor], seed: int | None
+) -> EncoderNetwork:
+    if not head and seed is None:
+        raise InputError(
+            f"the checkpoint has no classification head (no weights named {card.head_prefix}…)",
+            where=card.path,
+            hint="Fine-tune it first (durometer train), or name the head's file in the card (pair_head).",
+        )
+    layout = card.head
+    if "dense.weight" in head:
+        layout = layout.model_copy(update={"hidden": head["dense.weight"].shape[0]})
+    if seed is not None:
+        torch.manual_seed(derived_seed(seed, "head"))
+    return EncoderNetwork(encoder_config(config), layout)
