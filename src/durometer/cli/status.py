@@ -58,11 +58,14 @@ def command(
 
 def table(states: Mapping[str, NodeState], active: bool) -> Table:
     """Return cells with their counts; what is still to be made stands in the caption."""
-    from rich.table import Table
+    from rich.box import SIMPLE
+    from rich.table import Column, Table
 
     from durometer.cli._progress import duration
 
-    view = Table("cell", "done", "broken", "failed", "skipped", "errors", "queries/s", "time left")
+    names = ("done", "broken", "failed", "skipped", "errors", "q/s", "left")
+    view = Table("cell", *(Column(name, justify="right") for name in names), box=SIMPLE, padding=0)
+    view.columns[0].no_wrap = True
     for state in states.values():
         if state.node.kind != "cell":
             continue

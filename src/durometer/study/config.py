@@ -151,8 +151,9 @@ class TaskConfig(Strict):
 class VictimConfig(Strict):
     """One model: trained here from a preset, loaded from a card, or made by the user's own function.
 
-    Exactly one of ``preset`` (name), ``card`` (YAML file) and ``python`` (``module:function``, called with
-    the task and returning anything with ``predict``) is set.
+    Exactly one of ``preset`` (name), ``card`` (card file, checkpoint folder or hub id; fine-tuned first where
+    ``training`` is given) and ``python`` (``module:function``, called with the task and returning anything
+    with ``predict``) is set.
     """
 
     name: Name = ""
@@ -265,7 +266,13 @@ class StudyConfig(Strict):
     @property
     def hash(self) -> str:
         """Name of what is studied: equal for two studies that must give equal outcomes on equal data."""
-        return content_hash(canonical_json(self.model_dump(mode="json", exclude={"machine", "name"})))
+        data = self.model_dump(mode="json", exclude={"machine", "name"})
+        for task in data["tasks"]:
+            reader, _, split = task["corpus"].partition("#")
+            task["corpus"] = f"{reader.partition(':')[0]}#{split}"  # the path says where, not what
+        for victim in data["victims"]:
+            victim["card"] = Path(victim["card"]).name
+        return content_hash(canonical_json(data))
 
 
 def canonical_json(value: object) -> str:

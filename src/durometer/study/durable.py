@@ -27,6 +27,8 @@ HINTS = {
     errno.EPERM: ("operation not permitted", "Choose another folder with --out."),
     errno.EIO: ("the disk reports an input/output error", "Check the disk; finished work is kept."),
     errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n) or use fewer workers."),
+    errno.EFBIG: ("the file is larger than this disk or your limit allows", "Raise the limit (ulimit -f)."),
+    errno.EEXIST: ("there is a file where a folder is needed", "Choose another folder with --out."),
     errno.ENOTDIR: ("a part of this path is a file, not a folder", "Choose another folder with --out."),
     errno.EISDIR: ("this is a folder, not a file", "Name a file."),
     errno.ENOENT: ("no such file or folder", "Check the path."),

@@ -72,6 +72,14 @@ def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:
 
 def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConfig:
     """Fill in the name, and every option of a preset: what trains it must not change under its name."""
+    if victim.card and victim.training:
+        from durometer.victims.presets import TrainConfig
+
+        try:
+            training = TrainConfig.model_validate(victim.training).model_dump(mode="json")
+        except ValidationError as error:
+            raise explain(error, source, TrainConfig, (*path, "training")) from None
+        victim = victim.model_copy(update={"training": training})
     if not victim.preset:
         name = Path(victim.card).stem if victim.card else victim.python.partition(":")[2]
         return victim.model_copy(update={"name": victim.name or name})

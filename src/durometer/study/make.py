@@ -80,15 +80,23 @@ def make_tools(bench: Bench, folder: Path) -> None:
 def make_victim(bench: Bench, folder: Path) -> None:
     """Train a preset, or take the weights that a card or the user's function names."""
     config = bench.node.config
-    if "preset" not in config:
+    if "python" in config:
         (folder / ORIGIN).write_text(json.dumps({**config, **bench.node.hints}))
         write_form(folder, load_victim(folder, task_of(config["task"]), bench.device), "uncompressed")
         return
+    victim = _trained(bench) if "preset" in config else _loaded(bench)
+    victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test"))[:PROBES])
+    write_form(folder, victim, "uncompressed")
+
+
+def _trained(bench: Bench) -> Any:
+    """Train a preset from scratch."""
     from durometer.victims.presets import EncoderPreset, TrainConfig
     from durometer.victims.train import train_encoder
 
+    config = bench.node.config
     task = task_of(config["task"])
-    trained = train_encoder(
+    return train_encoder(
         read_corpus(bench.input("corpus")),
         EncoderPreset(**config["shape"]),
         TrainConfig(**config["training"]),
@@ -98,9 +106,30 @@ def make_victim(bench: Bench, folder: Path) -> None:
         name=bench.node.hints["name"],
         work=bench.artefacts.work(bench.node),
         progress=bench.news,
+    ).victim
+
+
+def _loaded(bench: Bench) -> Any:
+    """Load the checkpoint that a card names, and fine-tune it where the study says how."""
+    from durometer.victims.load import load_victim as load_checkpoint
+    from durometer.victims.presets import TrainConfig
+    from durometer.victims.train import fine_tune
+
+    config = bench.node.config
+    tuned = bool(config["training"])
+    victim = load_checkpoint(
+        bench.node.hints["card"], device=bench.device, untrained_head_seed=config["seed"] if tuned else None
     )
-    trained.victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test"))[:PROBES])
-    write_form(folder, trained.victim, "uncompressed")
+    if tuned:
+        fine_tune(
+            victim,
+            read_corpus(bench.input("corpus")),
+            TrainConfig(**config["training"]),
+            seed=config["seed"],
+            checkpoint=bench.artefacts.work(bench.node) / "fine-tune.safetensors",
+            progress=bench.news,
+        )
+    return victim
 
 
 def make_variant(bench: Bench, folder: Path) -> None:
@@ -178,8 +207,6 @@ def load_victim(folder: Path, task: Any, device: str) -> Any:
 
         return EncoderVictim.load(folder, device=device)
     record = json.loads(origin.read_text())
-    if "python" not in record:
-        raise NotImplementedError
     module, _, function = record["python"].partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # the user's module lies beside the study

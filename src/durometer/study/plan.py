@@ -209,9 +209,19 @@ def _victim_config(
         config |= {"shape": victim.shape, "training": victim.training}
         return config, {"corpus": corpus.name}, hints
     if victim.card:
-        config |= {"card": _fingerprint(Path(victim.card))}
-        return config, {}, hints | {"card": victim.card}
+        config |= {"card": _card_fingerprint(victim.card), "training": victim.training, "seed": victim.seed}
+        return config, {"corpus": corpus.name}, hints | {"card": victim.card}
     return config | {"python": victim.python}, {}, hints
+
+
+def _card_fingerprint(card: str) -> list[str]:
+    """Return the hash of a card and of the weights it names; of a hub id, the id."""
+    if not card.endswith((".yaml", ".yml")):
+        return [_fingerprint(Path(card)) if Path(card).exists() else card]
+    from durometer.victims.card import read_card
+
+    weights = Path(read_card(Path(card)).path)
+    return [_fingerprint(Path(card)), _fingerprint(weights) if weights.exists() else str(weights)]
 
 
 def _fingerprint(path: Path) -> str:

@@ -12,15 +12,15 @@ seeds: [123456]
 tasks:
   - task: clone
     corpus: builtin-clones
-    options: {{pairs: {pairs}, seed: 1, test_pairs: {test_pairs}{corpus_options}}}
+    options: {corpus}
 victims:
-  - {{name: encoder, preset: {preset}}}
+  - {{name: encoder, preset: {preset}, training: {training}}}
 variants:
-  - {{name: pruned 50 %, recipe: [{{kind: magnitude_prune, sparsity: 0.5{prune_options}}}]}}
+  - {{name: pruned 50 %, recipe: [{{kind: magnitude_prune, sparsity: 0.5}}]}}
   - {{name: int8, recipe: [int8]}}
-  - {{name: distilled, recipe: [distill]}}
+  - {{name: distilled, recipe: [{{kind: distill, epochs: {distill_epochs}}}]}}
 attacks:
-  - {{kind: wir_random}}
+  - wir_random
   - {{kind: mhm, iterations: {iterations}}}
 limits: {{samples: {samples}}}
 """
@@ -41,31 +41,28 @@ def preset(name: str) -> Source:
 STUDIES = {
     "demo-tiny": DEMO.format(
         size="tiny",
-        pairs=600,
-        test_pairs=200,
-        corpus_options=", max_functions: 1200",
-        prune_options="",
+        corpus="{pairs: 1200, test_pairs: 200, max_functions: 1500, seed: 1}",
         preset="tiny",
+        training="{}",
+        distill_epochs=3,
         iterations=10,
         samples=40,
     ),
     "demo-small": DEMO.format(
         size="small",
-        pairs=8000,
-        test_pairs=1000,
-        corpus_options="",
-        prune_options="",
+        corpus="{pairs: 5000, test_pairs: 800, seed: 1}",
         preset="small",
-        iterations=30,
-        samples=150,
+        training="{epochs: 2, pretrain_epochs: 0.5, evaluations: 2}",
+        distill_epochs=2,
+        iterations=20,
+        samples=100,
     ),
     "demo-full": DEMO.format(
         size="full",
-        pairs=20000,
-        test_pairs=2000,
-        corpus_options="",
-        prune_options="",
+        corpus="{pairs: 20000, test_pairs: 2000, seed: 1}",
         preset="small",
+        training="{}",
+        distill_epochs=4,
         iterations=100,
         samples=500,
     ),

@@ -1,5 +1,6 @@
 """Runs of toy studies as a user would start them: the command in a process group of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -54,10 +55,8 @@ def call(*arguments, **more):
 
 
 def kill_group(process):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     process.stdout.close()
     process.stderr.close()

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import time
-from typing import ClassVar
 
 from durometer.corpora.base import Corpus
 from durometer.types import Prediction, Sample
@@ -15,7 +14,8 @@ WORDS = ("alpha", "beta", "gamma", "delta", "kappa", "sigma", "omega", "theta")
 def corpus(path, *, split, task, size=30):
     def sample(kind, index):
         a, b, c = (WORDS[(index * step + step) % len(WORDS)] + str(index % 3) for step in (1, 2, 3))
-        code = f"def work{index}({a}, {b}):\n    {c}_{index} = {a} + {b} * {index}\n    return {c}_{index} - {a}\n"
+        code = f"def work{index}({a}, {b}):\n    {c}_{index} = {a} + {b} * {index}\n"
+        code += f"    return {c}_{index} - {a}\n"
         return Sample(f"{kind}-{index}", code, "python", label=index % 2, group=str(index))
 
     return Corpus(
@@ -61,15 +61,14 @@ class ToyVictim:
     """Right on originals; a hash decides what a change does."""
 
     traits = Traits(fingerprint="toy")
-    seen: ClassVar[set[str]] = set()
 
     def predict(self, inputs):
+        if len(inputs) == 1 and os.environ.get("TOY_DIE_ON") == inputs[0].id:
+            os.kill(os.getpid(), 9)  # under attack only: measures ask in batches
         time.sleep(float(os.environ.get("TOY_SLEEP", "0")) * len(inputs))
         return [self._answer(sample) for sample in inputs]
 
     def _answer(self, sample):
-        if os.environ.get("TOY_DIE_ON") == sample.id:
-            os.kill(os.getpid(), 9)
         noise = hashlib.sha256(sample.code.encode()).digest()[0] / 255
         truth = int(sample.id.split("-")[1]) % 2
         p = 0.02 + 0.9 * noise**3

@@ -1,0 +1,112 @@
+"""Disks that are full, folders that cannot be written, flushes that fail: one line, and nothing lost."""
+
+import os
+import random
+import resource
+import subprocess
+import sys
+
+import pytest
+import toy_runs
+
+FAULTY = """\
+import errno, os, random, sys
+rng = random.Random(int(os.environ["FAULT_SEED"]))
+countdown = rng.randrange(1, 40)
+code = rng.choice([errno.ENOSPC, errno.EACCES, errno.EIO, errno.EDQUOT])
+real = {name: getattr(os, name) for name in ("write", "fsync", "rename", "replace")}
+def faulty(name):
+    def call(*arguments, **keywords):
+        global countdown
+        if name == "write" and arguments[0] < 3:
+            return real[name](*arguments, **keywords)
+        countdown -= 1
+        if countdown == 0:
+            if name == "write":
+                real[name](arguments[0], arguments[1][: len(arguments[1]) // 2])
+            raise OSError(code, os.strerror(code))
+        return real[name](*arguments, **keywords)
+    return call
+for name in real:
+    setattr(os, name, faulty(name))
+from durometer.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    study = folder / "toy.yaml"
+    study.write_text(toy_runs.STUDY)
+    code, _, err = toy_runs.call("run", study, "--out", folder / "run")
+    assert code == 0, err
+    return (folder / "run" / "outcomes.parquet").read_bytes()
+
+
+@pytest.mark.slow
+def test_twenty_injected_faults_lose_nothing(toy, tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    rng = random.Random(6)
+    failures = 0
+    for seed in range(20):
+        toy.write_text(toy_runs.STUDY + f"# {seed}\n")  # another text, the same study: it looks again
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTY, "run", toy, "--out", folder, "--backend", "in-process"],
+            env=toy_runs.environment(FAULT_SEED=str(rng.randrange(10**6))),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        failures += done.returncode != 0
+        assert set(toy_runs.recorded(folder).values()) <= {1}
+    assert failures >= 5
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 0, err
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+def test_a_full_disk_in_a_worker_is_one_line(toy, tmp_path):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "durometer", "run", toy, "--out", tmp_path / "run"],
+        env=toy_runs.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=small_files,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "durometer: " in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(toy, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    code, _, err = toy_runs.call("run", toy, "--out", locked / "run")
+    assert code == 1
+    assert "permission denied" in err
+    assert "--out" in err
+
+
+def test_a_file_where_the_folder_should_be(toy, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    code, _, err = toy_runs.call("run", toy, "--out", tmp_path / "run")
+    assert code == 1
+    assert "Traceback" not in err
+    assert "--out" in err
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_read_only_place(toy):
+    code, _, err = toy_runs.call("run", toy, "--out", "/proc/durometer-run")
+    assert code == 1
+    assert "Traceback" not in err

@@ -1,0 +1,173 @@
+"""Run folders: what is made stays, what is half made goes, what is damaged says so."""
+
+import json
+import os
+
+import pytest
+
+from durometer.errors import InputError, StoreError
+from durometer.study import durable
+from durometer.study.artefacts import Artefacts
+from durometer.study.config import MachineOptions, StudyConfig
+from durometer.study.durable import publish, write_atomically
+from durometer.study.plan import VERSIONS, Node
+from durometer.study.session import Session, choose_workers, is_complete
+from durometer.study.store import load_run
+
+NODE = Node("tools", "names", {"task": "toy"})
+
+
+def fill(folder):
+    (folder / "words.json").write_text("[1]")
+
+
+def test_an_artefact_is_there_completely_or_not_at_all(tmp_path):
+    artefacts = Artefacts(tmp_path)
+    artefacts.prepare()
+    assert not artefacts.has(NODE)
+
+    def half(folder):
+        fill(folder)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match="disk is full"):
+        artefacts.make(NODE, half)
+    assert list(artefacts.folder.iterdir()) == []
+    artefacts.make(NODE, fill)
+    assert artefacts.has(NODE)
+    assert artefacts.read_json(NODE.name, "words.json") == [1]
+
+
+def test_prepare_removes_leftovers_and_keeps_the_only_copy(tmp_path):
+    artefacts = Artefacts(tmp_path)
+    artefacts.prepare()
+    (artefacts.folder / ".new-tools-1-99").mkdir()
+    unfinished = artefacts.work(Node("cell", "", {"a": 1}))
+    (unfinished / "part-0000.jsonl").write_text("x\n")
+    artefacts.work(NODE)
+    artefacts.make(NODE, fill)
+    (tmp_path / "work" / NODE.name).mkdir()  # killed between rename and clean-up
+    artefacts.prepare()
+    assert {p.name for p in artefacts.folder.iterdir()} == {NODE.name}
+    assert (unfinished / "part-0000.jsonl").exists()
+    assert not (tmp_path / "work" / NODE.name).exists()
+
+
+def test_publishing_what_is_there_already_keeps_the_first(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    publish(tmp_path / "one", tmp_path / "goal")
+    publish(tmp_path / "two", tmp_path / "goal")
+    assert (tmp_path / "goal" / "file").read_text() == "one"
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_failed_flush_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def broken(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(durable.os, "fsync", broken)
+    with pytest.raises(StoreError, match="input/output error"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_another_version_is_explained(tmp_path, monkeypatch):
+    artefacts = Artefacts(tmp_path)
+    artefacts.prepare()
+    artefacts.make(NODE, fill)
+    monkeypatch.setitem(VERSIONS, "tools", 2)
+    newer = Node("tools", "names", {"task": "toy"})
+    assert not artefacts.has(newer)
+    assert "version 1" in artefacts.why_missing(newer)
+    assert artefacts.why_missing(Node("tools", "names", {"task": "other"})) == ""
+
+
+def test_damage_names_the_file(tmp_path):
+    artefacts = Artefacts(tmp_path)
+    artefacts.prepare()
+    artefacts.make(NODE, fill)
+    (artefacts.path(NODE.name) / "words.json").write_text("{")
+    with pytest.raises(StoreError, match=r"(?s)words\.json.*Delete"):
+        artefacts.read_json(NODE.name, "words.json")
+
+
+def run(toy, folder, listen=lambda states: None):
+    text = toy.read_text()
+    config = StudyConfig.load(toy)
+    Session(text, config, folder, MachineOptions(backend="in-process"), "test").run(listen)
+    return text
+
+
+def test_a_run_reads_back_as_a_view(toy, tmp_path):
+    folder = tmp_path / "run"
+    text = run(toy, folder)
+    view = load_run(folder)
+    assert view.complete
+    assert view.name == "toy"
+    assert len(view.outcomes) == 100
+    assert view.floors["toy"] == {"accuracy": 0.5, "auc": 0.5}
+    assert view.corpora["toy"]["sizes"] == {"train": 30, "valid": 30, "test": 30}
+    (variant,) = view.variants
+    assert (variant.variant, variant.recipe, variant.size_bytes) == ("original", "uncompressed", 0)
+    assert variant.measures["accuracy"] == variant.predictions["correct"].mean()
+    assert view.provenance["corpora"]["toy"] == view.corpora["toy"]["content_hash"]
+    assert {"toy data (toy)", "attack mhm", "attack wir_random"} <= set(view.timings)
+    assert is_complete(text, folder)
+    assert not is_complete(text + "\n# other", folder)
+    (folder / "outcomes.parquet").write_bytes(b"x")
+    assert not is_complete(text, folder)
+
+
+def test_finished_work_is_not_done_again(toy, tmp_path):
+    folder = tmp_path / "run"
+    run(toy, folder)
+    made = {path: path.stat().st_mtime_ns for path in (folder / "artefacts").rglob("*")}
+    bytes_before = (folder / "outcomes.parquet").read_bytes()
+    run(toy, folder)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "artefacts").rglob("*")} == made
+    assert (folder / "outcomes.parquet").read_bytes() == bytes_before
+
+
+def test_a_grown_study_shares_what_exists(toy, tmp_path):
+    folder = tmp_path / "run"
+    run(toy, folder)
+    before = {path.name for path in (folder / "artefacts").iterdir()}
+    toy.write_text(toy.read_text().replace("[1, 2]", "[1, 2, 3]"))
+    run(toy, folder)
+    after = {path.name for path in (folder / "artefacts").iterdir()}
+    assert before < after
+    assert {name.partition("-")[0] for name in after - before} == {"cell"}
+    assert set(load_run(folder).outcomes["seed"].unique()) == {1, 2, 3}
+
+
+def test_more_samples_are_a_superset(toy, tmp_path):
+    run(toy, tmp_path / "few")
+    few = set(load_run(tmp_path / "few").outcomes["sample_id"])
+    toy.write_text(toy.read_text().replace("samples: 25", "samples: 28"))
+    run(toy, tmp_path / "more")
+    assert few < set(load_run(tmp_path / "more").outcomes["sample_id"])
+
+
+def test_not_a_run_folder(tmp_path):
+    with pytest.raises(InputError, match="not a run folder"):
+        load_run(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        load_run(tmp_path / "nothing")
+    (tmp_path / "plan.json").write_text(json.dumps({})[:-1])
+    with pytest.raises(StoreError, match="damaged"):
+        load_run(tmp_path)
+
+
+def test_workers_are_chosen_and_explained():
+    assert choose_workers(MachineOptions(workers=3)) == (3, "3 workers, as asked")
+    count, why = choose_workers(MachineOptions())
+    assert 1 <= count <= len(os.sched_getaffinity(0))
+    assert "cores" in why
+    with pytest.raises(InputError, match="at least one"):
+        choose_workers(MachineOptions(workers=0))
