@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, friedmanchisquare, rankdata, sem, t
 from statsmodels.stats.multitest import multipletests
 
+from durometer.stats.frame import SCHEMA
 from durometer.study.view import RunView
 
 CELL_SQL = """
 WITH rows AS (
   SELECT *, status NOT IN ('skipped', 'error') AS attacked, status = 'success' AS broken,
          original_label = label AS correct
-  FROM read_parquet(?) WHERE variant = ? AND attack = ? AND seed = ?)
+  FROM read_parquet(?) WHERE variant = ? AND attack = ? AND (?::INT IS NULL OR seed = ?))
 SELECT count(*) AS samples,
   count(*) FILTER (attacked) AS attacked, count(*) FILTER (broken) AS successes,
   100.0 * count(*) FILTER (correct) / count(*) AS accuracy,
@@ -45,33 +47,103 @@ WHERE a.variant = 'original' AND b.variant = ? AND ({condition})
 """
 
 
+PRECEDENCE = ("success", "error", "unstable", "invalid", "budget", "failure", "skipped")
+
+
 @pytest.fixture(scope="module")
 def on_disk(report_folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((report_folder / "results.json").read_text())
     return record
 
 
-def test_cells_match_sql_over_the_parquet(on_disk: dict[str, Any], report_folder: Path) -> None:
-    parquet = str(report_folder / "outcomes.parquet")
-    for cell in on_disk["cells"]:
-        query = duckdb.execute(CELL_SQL, [parquet, cell["variant"], cell["attack"], cell["seed"]])
-        expected = dict(zip([column[0] for column in query.description], query.fetchone(), strict=True))
-        for name, value in expected.items():
+@pytest.fixture(scope="module")
+def parquet(report_folder: Path) -> str:
+    """Path of the outcomes with rows for the union of attacks after them, made in plain Python."""
+    rows = pl.read_parquet(report_folder / "outcomes.parquet").to_dicts()
+    samples: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        samples[row["task"], row["victim"], row["variant"], row["seed"], row["sample_id"]].append(row)
+    for attacks in samples.values():
+        best = min(attacks, key=lambda r: (PRECEDENCE.index(r["status"]), r["queries"]))
+        rows.append({**best, "attack": "union", "queries": sum(r["queries"] for r in attacks)})
+    path = report_folder / "with-union.parquet"
+    pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
+    return str(path)
+
+
+def recomputed(parquet: str, cell: dict[str, Any]) -> dict[str, Any]:
+    seed = cell.get("seed")
+    query = duckdb.execute(CELL_SQL, [parquet, cell["variant"], cell["attack"], seed, seed])
+    return dict(zip([column[0] for column in query.description], query.fetchone(), strict=True))
+
+
+@pytest.mark.parametrize("part", ["cells", "pooled", "union"])
+def test_measures_match_sql_over_the_parquet(on_disk: dict[str, Any], parquet: str, part: str) -> None:
+    assert len(on_disk[part]) == {"cells": 16, "pooled": 8, "union": 4}[part]
+    for cell in on_disk[part]:
+        for name, value in recomputed(parquet, cell).items():
             mine = cell[name]["value"] if isinstance(cell[name], dict) else cell[name]
             assert mine == pytest.approx(value, rel=1e-12), (cell["variant"], cell["attack"], name)
+        seed = cell.get("seed")
         statuses = duckdb.execute(
             "SELECT status, count(*) FROM read_parquet(?) "
-            "WHERE variant = ? AND attack = ? AND seed = ? GROUP BY 1",
-            [parquet, cell["variant"], cell["attack"], cell["seed"]],
+            "WHERE variant = ? AND attack = ? AND (?::INT IS NULL OR seed = ?) GROUP BY 1",
+            [parquet, cell["variant"], cell["attack"], seed, seed],
         ).fetchall()
         assert {k: v for k, v in cell["statuses"].items() if v} == dict(statuses)
-        assert sum(cell["statuses"].values()) == cell["samples"]
         reasons = sum(n for status, n in statuses if status not in ("success", "failure"))
         assert sum(cell["reasons"].values()) == reasons
+
+
+def test_study_counts_match_the_parquet(on_disk: dict[str, Any], report_folder: Path) -> None:
     found = duckdb.execute(
-        "SELECT count(*), count(DISTINCT snippet_id) FROM read_parquet(?)", [parquet]
+        "SELECT count(*), count(DISTINCT snippet_id) FROM read_parquet(?)",
+        [str(report_folder / "outcomes.parquet")],
     ).fetchone()
     assert found == (on_disk["study"]["outcomes"], on_disk["study"]["snippets"])
+
+
+def test_curves_match_counts_in_plain_python(on_disk: dict[str, Any], parquet: str) -> None:
+    rows = pl.read_parquet(parquet).to_dicts()
+    assert len(on_disk["curves"]) == 8
+    for curve in on_disk["curves"]:
+        mine = [r for r in rows if (r["variant"], r["attack"]) == (curve["variant"], curve["attack"])]
+        right = [r for r in mine if r["original_label"] == r["label"]]
+        attacked = [r for r in mine if r["status"] not in ("skipped", "error")]
+        for point in curve["points"]:
+            found = [r for r in mine if r["status"] == "success" and r["queries"] <= point["queries"]]
+            robust = 100 * (len(right) - len(found)) / len(mine)
+            assert point["robust_accuracy"]["value"] == pytest.approx(robust)
+            assert point["asr"]["value"] == pytest.approx(100 * len(found) / len(attacked))
+
+
+def test_seeds_and_ranks_match_scipy(on_disk: dict[str, Any]) -> None:
+    cells = on_disk["cells"]
+    for summary in on_disk["seeds"]:
+        values = [
+            c[summary["measure"]]["value"]
+            for c in cells
+            if (c["variant"], c["attack"]) == (summary["variant"], summary["attack"])
+        ]
+        low, high = t.interval(0.95, 1, loc=np.mean(values), scale=sem(values))
+        assert [summary[k] for k in ("value", "low", "high")] == pytest.approx([np.mean(values), low, high])
+    assert len(on_disk["seeds"]) == 16
+    for ranks in on_disk["ranks"]:
+        table = [
+            [
+                next(c for c in cells if (c["variant"], c["attack"], c["seed"]) == (v, attack, seed))[
+                    ranks["measure"]
+                ]["value"]
+                for v in ranks["variants"]
+            ]
+            for attack in ("mhm", "wir_random")
+            for seed in (0, 1)
+        ]
+        sign = -1 if ranks["measure"] == "robust_accuracy" else 1
+        expected = np.mean([rankdata(np.multiply(sign, row)) for row in table], axis=0)
+        assert ranks["mean_ranks"] == pytest.approx(list(expected))
+        assert ranks["p"] == pytest.approx(friedmanchisquare(*zip(*table, strict=True)).pvalue)
+        assert ranks["n"] == 4
 
 
 def test_intervals_match_a_plain_cluster_bootstrap(on_disk: dict[str, Any], report_folder: Path) -> None:
@@ -105,7 +177,7 @@ def test_variants_match_their_predictions(on_disk: dict[str, Any], view: RunView
         assert mine["beats_floor"] is (sum(right) / len(right) > 0.66)
 
 
-def _pairs(comparison: dict[str, Any], report_folder: Path, view: RunView) -> list[tuple[str, int, int]]:
+def _pairs(comparison: dict[str, Any], parquet: str, view: RunView) -> list[tuple[str, int, int]]:
     if comparison["attack"] is None:
         base, mine = (
             next(v for v in view.variants if v.variant == name).predictions.to_dicts()
@@ -119,13 +191,12 @@ def _pairs(comparison: dict[str, Any], report_folder: Path, view: RunView) -> li
         "robust_accuracy": ("robust", "true"),
     }[comparison["measure"]]
     sql = PAIRS_SQL.format(column=column, condition=condition)
-    parquet = str(report_folder / "outcomes.parquet")
     return duckdb.execute(sql, [parquet, comparison["attack"], comparison["variant"]]).fetchall()
 
 
-def test_comparisons_match_sql_and_scipy(on_disk: dict[str, Any], report_folder: Path, view: RunView) -> None:
+def test_comparisons_match_sql_and_scipy(on_disk: dict[str, Any], parquet: str, view: RunView) -> None:
     for comparison in on_disk["comparisons"]:
-        pairs = _pairs(comparison, report_folder, view)
+        pairs = _pairs(comparison, parquet, view)
         difference = 100 * sum(after - before for _, before, after in pairs) / len(pairs)
         gained = sum(after > before for _, before, after in pairs)
         lost = sum(after < before for _, before, after in pairs)

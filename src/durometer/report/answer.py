@@ -12,6 +12,7 @@ from typing import Any
 from durometer.report.words import attack_name, interval, listing, number, probability, ratio
 
 Record = Mapping[str, Any]
+UNION = "union"
 SHOWN = 3  # detected differences that a sentence spells out; the table holds all
 
 
@@ -26,9 +27,12 @@ def answer(results: Record) -> list[str]:
         ]
     clean = [c for c in comparisons if c["measure"] == "accuracy"]
     robust = [c for c in comparisons if c["measure"] == "robust_accuracy"]
+    robust = [c for c in robust if c["attack"] == UNION] or robust
     return [
         f"Accuracy: {cost(clean)}.",
-        f"Robust accuracy: {cost(robust)}.",
+        f"Robust accuracy{' under all attacks' if robust[0]['attack'] == UNION else ''}: {cost(robust)}."
+        if robust
+        else _strongest(results),
         f"{_bargain(results)}; {_proof(results)}.",
     ]
 
@@ -126,4 +130,5 @@ def _where(comparison: Record, among: Sequence[Record]) -> str:
     for key, joint in (("victim", "of"), ("task", "on")):
         if len({c[key] for c in among}) > 1:
             words += f" {joint} {comparison[key]}"
-    return f"{words} under {attack_name(comparison['attack'])}" if comparison["attack"] else words
+    attack = comparison["attack"]
+    return f"{words} under {attack_name(attack)}" if attack not in (None, UNION) else words

@@ -30,19 +30,20 @@ def frontiers(results: Record) -> list[tuple[str, str, Markup]]:
 
 def series(results: Record, task: str, victim: str) -> list[tuple[str, str]]:
     """Return (key, label) of what is plotted: clean accuracy, then robust accuracy under each attack."""
-    attacks = sorted({c["attack"] for c in results["cells"] if (c["task"], c["victim"]) == (task, victim)})
+    pooled = [*results["pooled"], *results["union"]]
+    attacks = dict.fromkeys(c["attack"] for c in pooled if (c["task"], c["victim"]) == (task, victim))
     return [("clean", "Not attacked"), *((a, f"Under {words.attack_name(a)}") for a in attacks)]
 
 
 def points(results: Record, task: str, victim: str) -> dict[str, dict[str, Record]]:
-    """Return variant → series → estimate; of several seeds, the first is drawn (the grid shows all)."""
+    """Return variant → series → estimate, seeds pooled."""
     found: dict[str, dict[str, Record]] = {}
     for v in results["variants"]:
         if (v["task"], v["victim"]) == (task, victim):
             found[v["variant"]] = {"clean": v["accuracy"]}
-    for c in results["cells"]:
+    for c in [*results["pooled"], *results["union"]]:
         if (c["task"], c["victim"]) == (task, victim) and c["variant"] in found:
-            found[c["variant"]].setdefault(c["attack"], c["robust_accuracy"])
+            found[c["variant"]][c["attack"]] = c["robust_accuracy"]
     return found
 
 

@@ -21,9 +21,12 @@ import polars as pl
 from markupsafe import Markup, escape
 
 from durometer.report import words
+from durometer.report.contents import all_tables
+from durometer.report.curves import budget_charts
 from durometer.report.examples import embedded_examples
 from durometer.report.frontier import frontiers, legend
-from durometer.report.tables import all_tables, to_csv, to_latex
+from durometer.report.ranking import rank_charts
+from durometer.report.tables import to_csv, to_latex
 
 Record = Mapping[str, Any]
 
@@ -54,6 +57,8 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
         evidence=evidence,
         tables={table.id: table for table in tables},
         charts=frontiers(results),
+        curves=budget_charts(results),
+        rankings=rank_charts(results),
         legend=legend(results, *groups[0]) if groups else "",
         methods=_flat(results["config"]),
         provenance=_flat(results["provenance"]),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from durometer.report import words
-from durometer.report.tables import Cell, Table, grid_table, variants_table
+from durometer.report.contents import grid_table, variants_table
+from durometer.report.tables import Cell, Table
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod, RenderableType

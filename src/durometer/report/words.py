@@ -58,7 +58,7 @@ ATTACK_NAMES = {
     "mhm": "MHM",
     "alert": "ALERT",
     "beam_attack": "BeamAttack",
-    "beam": "BeamAttack",
+    "union": "all attacks",
 }
 
 
@@ -97,6 +97,11 @@ def probability(p: float | None) -> str:
     if p is None or not math.isfinite(p):
         return "p not defined"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def bare_probability(p: float | None) -> str:
+    """Return a p for a column that is headed p: ``0.012`` or ``< 0.001``."""
+    return DASH if p is None else probability(p).removeprefix("p ").removeprefix("= ")
 
 
 def size(value: float | None) -> str:

@@ -1,0 +1,125 @@
+"""What several cells say together: the union of attacks, query budgets, rankings, seeds, transfer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from durometer.report.records import Record, measures_record, plain, rate
+from durometer.stats.across import budget_curve, union_of_attacks
+from durometer.stats.measures import measure_groups
+from durometer.stats.ranks import rank_strategies
+from durometer.stats.summaries import over_seeds
+from durometer.study.view import RunView
+
+GROUP = ("task", "victim", "variant", "attack")
+RANKED = {"robust_accuracy": True, "asr": False}  # measure → whether higher is better
+
+
+def across_cells(view: RunView) -> Record:
+    """Return ``union``, ``curves``, ``pooled``, ``seeds`` and ``ranks`` for results.json."""
+    outcomes = view.outcomes
+    pooled = pool(outcomes)
+    several = outcomes["attack"].n_unique() > 1
+    return {
+        "pooled": pooled,
+        "union": pool(union_of_attacks(outcomes)) if several else [],
+        "curves": _curves(outcomes),
+        "seeds": _over_seeds(outcomes),
+        "ranks": _ranks(outcomes),
+    }
+
+
+def pool(outcomes: pl.DataFrame) -> list[Record]:
+    """Return the measures of each (task, victim, variant, attack), seeds pooled, snippets as clusters."""
+    groups = measure_groups(outcomes, GROUP)
+    return [
+        {**dict(zip(GROUP, key, strict=True)), **measures_record(measures)}
+        for key, measures in groups.items()
+    ]
+
+
+def _curves(outcomes: pl.DataFrame) -> list[Record]:
+    groups = sorted(outcomes.partition_by(GROUP, as_dict=True).items())
+    return [
+        {
+            **dict(zip(GROUP, key, strict=True)),
+            "points": [
+                {
+                    "queries": point.queries,
+                    "robust_accuracy": rate(point.robust_accuracy),
+                    "asr": rate(point.asr),
+                }
+                for point in budget_curve(rows)
+            ],
+        }
+        for key, rows in groups
+    ]
+
+
+def _cells(outcomes: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, dict[str, float]]]:
+    """Return (task, victim, attack, seed) → variant → measure → value in percent."""
+    found: dict[tuple[Any, ...], dict[str, dict[str, float]]] = {}
+    for key, measures in measure_groups(outcomes, (*GROUP, "seed"), resamples=1).items():
+        task, victim, variant, attack, seed = key
+        values = {name: 100 * measures[name].value for name in RANKED}
+        found.setdefault((task, victim, attack, seed), {})[str(variant)] = values
+    return found
+
+
+def _over_seeds(outcomes: pl.DataFrame) -> list[Record]:
+    if outcomes["seed"].n_unique() < 2:
+        return []
+    series: dict[tuple[Any, ...], list[float]] = {}
+    for (task, victim, attack, _), variants in _cells(outcomes).items():
+        for variant, measured in variants.items():
+            for name, value in measured.items():
+                series.setdefault((task, victim, variant, attack, name), []).append(value)
+    records = []
+    for (*group, name), values in sorted(series.items()):
+        summary = over_seeds([value for value in values if np.isfinite(value)])
+        records.append(
+            {
+                **dict(zip(GROUP, group, strict=True)),
+                "measure": name,
+                "value": plain(summary.mean),
+                "low": plain(summary.low),
+                "high": plain(summary.high),
+                "standard_deviation": plain(summary.standard_deviation),
+                "n": summary.seeds,
+            }
+        )
+    return records
+
+
+def _ranks(outcomes: pl.DataFrame) -> list[Record]:
+    """Rank the variants over the cells that every one of them has finished; at least 3 variants, 2 cells."""
+    cells = _cells(outcomes)
+    names = sorted({variant for variants in cells.values() for variant in variants})
+    records = []
+    for measure, higher in RANKED.items():
+        rows = [
+            [variants[name][measure] for name in names]
+            for variants in cells.values()
+            if len(variants) == len(names)
+        ]
+        table = np.array([row for row in rows if np.isfinite(row).all()])
+        if len(names) < 3 or len(table) < 2:
+            continue
+        ranks = rank_strategies(names, table, higher_is_better=higher)
+        records.append(
+            {
+                "measure": measure,
+                "variants": list(ranks.names),
+                "mean_ranks": list(ranks.mean_ranks),
+                "n": ranks.n,
+                "chi_square": plain(ranks.chi_square),
+                "p": plain(ranks.p),
+                "critical_difference": ranks.critical_difference,
+                "nemenyi_p": plain(ranks.nemenyi_p),
+                "groups": plain(ranks.groups),
+            }
+        )
+    return records

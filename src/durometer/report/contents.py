@@ -1,0 +1,248 @@
+"""What stands in each table of the report, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from durometer.report import words
+from durometer.report.tables import Cell, Column, Table
+
+Record = Mapping[str, Any]
+
+
+def all_tables(results: Record) -> list[Table]:
+    """Return every table of the report, in the order of the page."""
+    makers = (variants_table, grid_table, seeds_table, comparisons_table, ranks_table, validity_table)
+    return [make(results) for make in makers]
+
+
+def variants_table(results: Record) -> Table:
+    """Return what each variant is, costs and answers when it is not attacked."""
+    columns = (
+        *_names(results["variants"]),
+        Column("recipe", "What it is", numeric=False, prose=True),
+        _measure("accuracy"),
+        Column("floor", "Floor", "What a bag of words reaches: a model must beat it"),
+        _measure("agreement_with_original"),
+        Column("size", "On disk", "Size of the weights on disk, and its ratio to the original's"),
+        Column(
+            "latency", "Latency p50", "Median time of one answer at batch 1, and its ratio to the original's"
+        ),
+    )
+    rows = []
+    for v in results["variants"]:
+        floor = results["floors"].get(v["task"], {}).get("accuracy")
+        recipe = v["recipe"] + (" (simulated: the computation is not smaller)" if v["simulated"] else "")
+        rows.append(
+            (
+                *_name_cells(results["variants"], v),
+                Cell(recipe),
+                estimate_cell("accuracy", v["accuracy"]),
+                Cell(words.measured("accuracy", floor), floor),
+                estimate_cell("agreement_with_original", v["agreement_with_original"]),
+                _with_ratio(words.size(v["size_bytes"]), v["size_bytes"], v["size_ratio"]),
+                _with_ratio(words.milliseconds(v["latency_p50_ms"]), v["latency_p50_ms"], v["latency_ratio"]),
+            )
+        )
+    n = results["variants"][0]["accuracy"]["n"] if results["variants"] else 0
+    caption = f"On {n} unmodified test samples. Below each rate: its 95 % interval, clustered by snippet."
+    return Table("variants", "The variants", caption, columns, tuple(rows))
+
+
+def grid_table(results: Record) -> Table:
+    """Return the measures of every variant under every attack, and under all attacks together."""
+    keys = ("robust_accuracy", "asr", "amq_success", "amq_attacked", "icr", "tcr", "aed", "valid_percent")
+    cells = _ordered(results, [*results["pooled"], *results["union"]])
+    columns = (
+        *_names(cells),
+        Column("attack", "Attack", numeric=False),
+        *(_measure(key) for key in keys),
+        Column("attacked", "n", "Attackable samples: the denominator of ASR"),
+    )
+    rows = tuple(
+        (
+            *_name_cells(cells, c),
+            Cell(words.attack_name(c["attack"])),
+            *(estimate_cell(key, c[key]) for key in keys),
+            Cell(words.number(c["attacked"], 0), c["attacked"]),
+        )
+        for c in cells
+    )
+    seeds = len(results["study"]["seeds"])
+    note = f"{seeds} seeds pooled" if seeds > 1 else "a single seed: no interval covers the choice of seed"
+    caption = (
+        "Robustness in the sound reading: only successes proven to be the same program count. "
+        f"95 % intervals clustered by snippet; {note}."
+    )
+    if results["union"]:
+        caption += " “All attacks”: broken by any of them, at the queries of all."
+    return Table("grid", "Under attack", caption, columns, rows)
+
+
+def seeds_table(results: Record) -> Table:
+    """Return the measures that vary most with the seed, as mean and interval over seeds."""
+    columns = (
+        *_names(results["seeds"]),
+        Column("attack", "Attack", numeric=False),
+        Column("measure", "Measure", numeric=False),
+        Column("value", "Mean over seeds"),
+        Column("standard_deviation", "Standard deviation", "Between seeds"),
+        Column("seeds", "Seeds"),
+    )
+    rows = tuple(
+        (
+            *_name_cells(results["seeds"], s),
+            Cell(words.attack_name(s["attack"])),
+            Cell(words.MEASURES[s["measure"]].label),
+            estimate_cell(s["measure"], s),
+            Cell(words.number(s["standard_deviation"], 2), s["standard_deviation"]),
+            Cell(str(s["n"]), s["n"]),
+        )
+        for s in _ordered(results, results["seeds"])
+    )
+    caption = "One value a seed; the interval (Student's t) covers the choice of seed alone."
+    return Table("seeds", "Over seeds", caption, columns, rows)
+
+
+def ranks_table(results: Record) -> Table:
+    """Return the mean ranks behind the critical-difference diagrams."""
+    columns = (
+        Column("measure", "Measure", numeric=False),
+        Column("variant", "Variant", numeric=False),
+        Column("mean_rank", "Mean rank", "1 is the most robust"),
+        Column("critical_difference", "Critical difference", "Nemenyi, level 0.05"),
+        Column("p", "Friedman p", "That all variants rank alike"),
+        Column("n", "Cells"),
+    )
+    rows = tuple(
+        (
+            Cell(words.MEASURES[r["measure"]].label),
+            Cell(variant),
+            Cell(words.number(rank, 2), rank),
+            Cell(words.number(r["critical_difference"], 2), r["critical_difference"]),
+            Cell(words.bare_probability(r["p"]), r["p"]),
+            Cell(str(r["n"]), r["n"]),
+        )
+        for r in results["ranks"]
+        for rank, variant in sorted(zip(r["mean_ranks"], r["variants"], strict=True))
+    )
+    caption = "Variants ranked within each cell (task, victim, attack, seed) that all of them have finished."
+    return Table("ranks", "Mean ranks", caption, columns, rows)
+
+
+def comparisons_table(results: Record) -> Table:
+    """Return each variant against its original, paired on the same samples."""
+    columns = (
+        *_names(results["comparisons"]),
+        Column("attack", "Attack", numeric=False),
+        Column("measure", "Measure", numeric=False),
+        Column("baseline", "Original"),
+        Column("compressed", "Variant"),
+        Column("difference", "Difference", "Variant minus original, in percentage points"),
+        Column("p_holm", "Adjusted p", "Holm, over all comparisons of the study"),
+        Column("p", "Raw p", "Exact sign-flip test over snippets"),
+        Column("discordant", "Differ", "Pairs on which the two disagree"),
+        Column("detectable", "Detectable", "Difference found with 80 % power, in percentage points"),
+        Column("n", "n", "Pairs: samples that both were asked"),
+    )
+    rows = tuple(
+        (
+            *_name_cells(results["comparisons"], c),
+            Cell(words.attack_name(c["attack"]) if c["attack"] else "none"),
+            Cell(words.MEASURES[c["measure"]].label),
+            Cell(words.measured("asr", c["baseline"]["value"]), c["baseline"]["value"]),
+            Cell(words.measured("asr", c["compressed"]["value"]), c["compressed"]["value"]),
+            Cell(
+                words.number(c["difference"], signed=True),
+                c["difference"],
+                words.interval(c["low"], c["high"], signed=True),
+                c["low"],
+                c["high"],
+                c["n"],
+            ),
+            Cell(words.bare_probability(c["p_holm"]), c["p_holm"]),
+            Cell(words.bare_probability(c["p"]), c["p"]),
+            Cell(words.number(c["discordant"], 0), c["discordant"]),
+            Cell(words.number(c["detectable"]), c["detectable"]),
+            Cell(words.number(c["n"], 0), c["n"]),
+        )
+        for c in results["comparisons"]
+    )
+    caption = (
+        "Each variant against its original on the same samples, attacks and seeds: for ASR those attackable "
+        "in both, otherwise all. A difference counts as detected when the adjusted p is below 0.05."
+    )
+    return Table("comparisons", "Against the original", caption, columns, rows)
+
+
+def validity_table(results: Record) -> Table:
+    """Return how the rows of each cell ended, and why those that were neither broken nor withstood."""
+    columns = (
+        *_names(results["cells"]),
+        Column("attack", "Attack", numeric=False),
+        *_seed_column(results),
+        *(
+            Column(status, status.capitalize(), meaning.capitalize())
+            for status, meaning in words.STATUSES.items()
+        ),
+        Column("reasons", "Reasons", numeric=False, prose=True),
+    )
+    rows = tuple(
+        (
+            *_cell_names(results, c),
+            *(Cell(words.number(c["statuses"][s], 0), c["statuses"][s]) for s in words.STATUSES),
+            Cell("; ".join(f"{_reason(reason)} {n}" for reason, n in c["reasons"].items())),
+        )
+        for c in _ordered(results, results["cells"])
+    )
+    caption = "Rows of each cell by status. Nothing is dropped: an error is never a robust sample."
+    return Table("validity", "Validity", caption, columns, rows)
+
+
+def _reason(reason: str) -> str:
+    status, _, why = reason.partition(": ")
+    return why or status.rstrip(":")
+
+
+def _cell_names(results: Record, cell: Record) -> tuple[Cell, ...]:
+    seed = (Cell(str(cell["seed"]), cell["seed"]),) if len(results["study"]["seeds"]) > 1 else ()
+    return (*_name_cells(results["cells"], cell), Cell(words.attack_name(cell["attack"])), *seed)
+
+
+def _ordered(results: Record, cells: Sequence[Record]) -> list[Record]:
+    """Return ``cells`` with victims and variants in the study's own order: the original first."""
+    order = {(v["task"], v["victim"], v["variant"]): i for i, v in enumerate(results["variants"])}
+    return sorted(cells, key=lambda c: order.get((c["task"], c["victim"], c["variant"]), len(order)))
+
+
+def estimate_cell(key: str, estimate: Record | None) -> Cell:
+    """Return measure ``key`` with its interval."""
+    if estimate is None or estimate["value"] is None:
+        return Cell(words.DASH)
+    low, high = estimate["low"], estimate["high"]
+    text = words.measured(key, estimate["value"])
+    return Cell(text, estimate["value"], words.interval(low, high), low, high, estimate["n"])
+
+
+def _measure(key: str) -> Column:
+    measure = words.MEASURES[key]
+    return Column(key, measure.label, measure.meaning)
+
+
+def _names(records: Sequence[Record]) -> tuple[Column, ...]:
+    """Return the columns that name a record: a task or victim that never varies has no column."""
+    keys = [key for key in ("task", "victim") if len({record[key] for record in records}) > 1]
+    return tuple(Column(key, key.capitalize(), numeric=False) for key in [*keys, "variant"])
+
+
+def _name_cells(records: Sequence[Record], record: Record) -> tuple[Cell, ...]:
+    return tuple(Cell(str(record[column.key])) for column in _names(records))
+
+
+def _seed_column(results: Record) -> tuple[Column, ...]:
+    return (Column("seed", "Seed"),) if len(results["study"]["seeds"]) > 1 else ()
+
+
+def _with_ratio(text: str, value: float, ratio: float | None) -> Cell:
+    return Cell(text, value, words.ratio(ratio) if ratio is not None else "")

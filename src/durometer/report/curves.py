@@ -1,0 +1,74 @@
+"""Query-budget curves: how robust accuracy falls as an attack may ask more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+from durometer.report import words
+from durometer.report.charts import SERIES, Scale, axes, mark, svg, symbol, tag
+
+Record = Mapping[str, Any]
+WIDTH, HEIGHT = 860, 400
+
+
+def budget_charts(results: Record) -> list[tuple[str, Markup]]:
+    """Return (name, picture) for each task, victim and attack: one curve a variant."""
+    keys = dict.fromkeys((c["task"], c["victim"], c["attack"]) for c in results["curves"] if c["points"])
+    one = len({key[:2] for key in keys}) == 1
+    return [
+        (words.attack_name(key[2]) + ("" if one else f": {key[0]}, {key[1]}"), _chart(results, *key))
+        for key in keys
+    ]
+
+
+def _chart(results: Record, task: str, victim: str, attack: str) -> Markup:
+    order = {v["variant"]: i for i, v in enumerate(results["variants"]) if v["victim"] == victim}
+    key = (task, victim, attack)
+    curves = [c for c in results["curves"] if (c["task"], c["victim"], c["attack"]) == key and c["points"]]
+    curves.sort(key=lambda c: order.get(c["variant"], len(order)))
+    most = max(point["queries"] for curve in curves for point in curve["points"])
+    x = Scale(1, max(most, 2), 56, WIDTH - 150, log=True)
+    y = Scale(0, 100, HEIGHT - 56, 40)
+    ticks = [(value, f"{value:g}") for value in x.ticks()]
+    parts = [axes(x, y, "Query budget per sample (logarithmic)", "Robust accuracy, %", ticks)]
+    ends = _apart([y(curve["points"][-1]["robust_accuracy"]["value"]) for curve in curves])
+    for i, (curve, end) in enumerate(zip(curves, ends, strict=True)):
+        parts.append(_curve(curve, i, end, x, y))
+    title = f"Robust accuracy by query budget under {words.attack_name(attack)}: {task}, {victim}"
+    return svg(WIDTH, HEIGHT, title, *parts)
+
+
+def _curve(curve: Record, index: int, end: float, x: Scale, y: Scale) -> Markup:
+    colour = SERIES[index % len(SERIES)]
+    corners: list[str] = []
+    height: float | None = None
+    for point in curve["points"]:  # a success counts from its own number of queries on: steps, not slopes
+        left, level = x(point["queries"]), y(point["robust_accuracy"]["value"])
+        corners += [f"{left},{level}"] if height is None else [f"{left},{height}", f"{left},{level}"]
+        height = level
+    parts = [tag("polyline", points=" ".join(corners), class_=f"curve {colour}")]
+    for point in curve["points"][:: max(1, len(curve["points"]) // 6)] + curve["points"][-1:]:
+        robust = point["robust_accuracy"]
+        bounds = words.interval(robust["low"], robust["high"])
+        text = (
+            f"{curve['variant']}, at most {point['queries']} queries: robust accuracy "
+            f"{words.number(robust['value'])} % ({bounds}), ASR {words.number(point['asr']['value'])} %"
+        )
+        shape = symbol(index, x(point["queries"]), y(robust["value"]), 4.5, f"point {colour}")
+        parts.append(mark(shape, text))
+    parts.append(symbol(index, x.end + 18, end, 4.5, f"point {colour}"))
+    parts.append(tag("text", curve["variant"], x=x.end + 28, y=end + 4, class_="direct"))
+    return tag("g", *parts)
+
+
+def _apart(heights: list[float], gap: float = 17) -> list[float]:
+    """Move labels that would overlap apart, downwards in order of height."""
+    placed = list(heights)
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    for above, below in pairwise(order):
+        placed[below] = max(placed[below], placed[above] + gap)
+    return placed
