@@ -35,7 +35,7 @@ class VictimCard(BaseModel):
 
     version: Literal[1] = 1
     name: str = Field(min_length=1)
-    task: str = "vulnerability"
+    task: str = ""
     path: str = Field(min_length=1)
     architecture: Literal["encoder"] = "encoder"
     head: HeadConfig = HeadConfig()

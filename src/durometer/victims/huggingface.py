@@ -29,7 +29,7 @@ from durometer.victims.storage import Codec, read_weights, roundtrip, write_json
 from durometer.victims.text import DRIFT_PROBE, Framing, Memory, TextEncoder
 
 WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
-STATE_CAPACITY = 1024  # pooled states remembered: the fixed partner of a pair costs one encoder row a sample
+STATE_CAPACITY = 8192  # pooled states remembered: the fixed partner of a pair costs one encoder row a sample
 
 
 class EncoderSpec(BaseModel):
@@ -39,6 +39,7 @@ class EncoderSpec(BaseModel):
 
     version: int = 1
     name: str = "encoder"
+    task: str = ""  # what it was trained for, if known
     encoder: Mapping[str, Any]  # transformers configuration, ``model_type`` included
     head: HeadConfig = HeadConfig()
     framing: Framing = Framing()
@@ -96,8 +97,9 @@ class EncoderVictim:
     def predict(self, inputs: Sequence[Sample]) -> list[Prediction]:
         """Return class probabilities of each sample, in order (errors as in ``logits``)."""
         predictions: list[Prediction] = []
-        for row in self.logits(inputs).double().softmax(dim=-1).tolist():
-            by_class = sorted(zip(self.spec.labels, row, strict=True))
+        for logits in self.logits(inputs).double():
+            # Row by row: a vectorised softmax may round by the number of rows.
+            by_class = sorted(zip(self.spec.labels, logits.softmax(dim=-1).tolist(), strict=True))
             predictions.append(Prediction(probabilities=tuple(p for _, p in by_class)))
         return predictions
 

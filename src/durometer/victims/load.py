@@ -100,6 +100,7 @@ def from_card(
     source = Path(card.tokenizer) if card.tokenizer else folder
     spec = EncoderSpec(
         name=card.name,
+        task=card.task,
         encoder=config,
         head=network.head_config,
         framing=card.framing,

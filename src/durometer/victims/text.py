@@ -65,7 +65,7 @@ class Memory(Generic[V]):
 class TextEncoder:
     """Tokenises and frames snippets; remembers the last ones (the fixed half of a pair above all)."""
 
-    def __init__(self, tokenizer: Tokenizer, framing: Framing, *, capacity: int = 512) -> None:
+    def __init__(self, tokenizer: Tokenizer, framing: Framing, *, capacity: int = 4096) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = not framing.special_tokens

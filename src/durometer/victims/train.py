@@ -77,6 +77,7 @@ def train_encoder(
     network.encoder.load_state_dict(masked.encoder.state_dict())
     spec = EncoderSpec(
         name=name,
+        task=corpus.task,
         encoder=shape.encoder(tokenizer.get_vocab_size()),
         head=network.head_config,
         framing=Framing(max_length=shape.max_length),

@@ -1,0 +1,94 @@
+"""``durometer compress``: prune, quantize or distill a victim, one step or several in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from durometer.errors import ConfigurationError
+
+
+def command(
+    victim: Annotated[str, typer.Option(help="A victim card (.yaml), a folder, or a hub id.")],
+    method: Annotated[
+        list[str],
+        typer.Option(help="KIND or KIND:field=value,field=value; repeat it to combine steps in order."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the artefact.")],
+    data: Annotated[
+        str | None, typer.Option(help="FORMAT:PATH with train and valid splits, for steps that train.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides the order of training samples.")] = 123456,
+    threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
+    allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Write a smaller victim that loads like any other, with a self-test that runs whenever it does."""
+    import os
+    from json import dumps
+
+    import torch
+
+    from durometer.cli._training import TrainingProgress
+    from durometer.cli.eval import task_of
+    from durometer.compress import compress, parse_compression
+    from durometer.compress.artefact import save_artefact
+    from durometer.corpora.spec import parse_spec
+    from durometer.victims.load import load_victim
+    from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
+
+    recipe = [parse_compression(parse_method(text), where="--method") for text in method]
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    original = load_victim(victim, allow_download=allow_download)
+    corpus = parse_spec(data).read(task_of(original)) if data else None
+    with TrainingProgress() as progress:
+        smaller = compress(original, recipe, corpus, seed=seed, progress=progress)
+    save_artefact(smaller, out, probes_of(corpus, pair=original.spec.head.pair))
+    numbers: dict[str, Any] = {
+        "recipe": smaller.spec.notes["recipe_words"],
+        "size_bytes": size_bytes(smaller),
+        "size_ratio": round(size_bytes(smaller) / size_bytes(original), 4),
+        "parameters": parameters(smaller),
+        "nonzero_parameters": nonzero_parameters(smaller),
+        "simulated": smaller.spec.notes["simulated"],
+        "artefact": smaller.content_hash,
+    }
+    if json:
+        print(dumps(numbers))
+        return
+    typer.echo(str(out))
+    for key, value in numbers.items():
+        typer.echo(f"  {key:18} {value}")
+
+
+def parse_method(text: str) -> dict[str, Any]:
+    """Return the fields of ``KIND:field=value,…``; values are read as YAML scalars.
+
+    Raises:
+        ConfigurationError: a part is not ``field=value``.
+
+    """
+    kind, _, rest = text.partition(":")
+    fields: dict[str, Any] = {"kind": kind}
+    for part in filter(None, rest.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigurationError(f"{part!r} is not field=value", where=f"--method {text}")
+        fields[name.strip()] = yaml.safe_load(value)
+    return fields
+
+
+def probes_of(corpus: Any, *, pair: bool) -> list[Any]:
+    """Return the samples of the self-test: of the data, or snippets of our own where there is none."""
+    from durometer.types import Sample
+
+    if corpus is not None:
+        return list(corpus.splits.get("test") or next(iter(corpus.splits.values())))
+    codes = [f"int f{i}(int a) {{ return a * {i} + {i * i}; }}" for i in range(33)]
+    return [
+        Sample(id=str(i), code=codes[i], other=codes[i + 1] if pair else None, language="c")
+        for i in range(32)
+    ]

@@ -1,0 +1,97 @@
+"""``durometer eval``: what a victim answers when nobody attacks it, beside what a bag of words reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from durometer.tasks.base import Task
+    from durometer.types import Prediction, Sample
+    from durometer.victims.huggingface import EncoderVictim
+
+SLICE = 32
+
+
+def command(
+    victim: Annotated[str, typer.Option(help="A victim card (.yaml), a folder, or a hub id.")],
+    data: Annotated[str, typer.Option(help="FORMAT:PATH[#split], as in bigclonebench:DIR#test.")],
+    task: Annotated[str | None, typer.Option(help="Task; by default the card's or the head's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Measure a victim on the samples of a data file.
+
+    The floor is what a bag of words reaches on the same samples: a model that does not beat it has learnt
+    nothing that an attack could take away.
+    """
+    from dataclasses import replace
+    from json import dumps
+
+    import torch
+
+    from durometer.corpora.spec import parse_spec
+    from durometer.tasks.base import TASKS
+    from durometer.victims.load import load_victim
+
+    spec = parse_spec(data)
+    torch.set_num_threads(threads)
+    model = load_victim(victim, allow_download=allow_download, device=device)
+    chosen = TASKS.get(task or task_of(model))()
+    corpus = spec.read(chosen.name)
+    split = "test" if "test" in corpus.splits else next(iter(corpus.splits))
+    samples = corpus.splits[split][:limit]
+    corpus = replace(corpus, splits={**corpus.splits, split: samples})
+    predictions, seconds = answers(model, chosen, samples)
+    measures = chosen.measure(samples, predictions)
+    floor = chosen.floor(corpus.splits.get("train", ()) if split != "train" else (), samples)
+    numbers = {**_rounded(measures), **{f"floor_{k}": v for k, v in _rounded(floor).items() if k == "auc"}}
+    if chosen.kind == "classification":
+        keys = ("accuracy", "precision", "recall", "f1", "mcc", "auc", "floor_auc")
+        numbers = {key: numbers.get(key) for key in keys}
+    numbers = {"samples": len(samples), **numbers, "seconds": round(seconds, 2)}
+    if json:
+        print(dumps(numbers))
+        return
+    cut = sum(model.text.truncated(sample.code) for sample in samples)
+    for note in corpus.notes.values():
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{model.name} on {spec} ({chosen.name})")
+    for key, value in numbers.items():
+        typer.echo(f"  {key:12} {'–' if value is None else value}")
+    if cut:
+        typer.echo(f"  {cut} snippets are longer than the window of {model.spec.framing.max_length} ids")
+
+
+def task_of(victim: EncoderVictim) -> str:
+    """Return the victim's task, or what its head can only mean."""
+    return victim.spec.task or ("clone" if victim.spec.head.pair else "vulnerability")
+
+
+def answers(victim: EncoderVictim, task: Task, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:
+    """Return checked predictions and the seconds that they took, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from durometer.victims.oracle import Oracle
+
+    oracle = Oracle(victim, task)
+    predictions: list[Prediction] = []
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        job = bar.add_task("answering", total=len(samples))
+        for start in range(0, len(samples), SLICE):
+            predictions += oracle.predict(samples[start : start + SLICE])
+            bar.update(job, completed=len(predictions))
+    return predictions, oracle.seconds
+
+
+def _rounded(values: Any) -> dict[str, float | None]:
+    from math import isnan
+
+    return {key: None if isnan(value) else round(float(value), 4) for key, value in values.items()}

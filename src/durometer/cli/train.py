@@ -1,0 +1,102 @@
+"""``durometer train``: a small victim from scratch, or a checkpoint fine-tuned; resumes after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from durometer.corpora.base import Corpus
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.presets import TrainConfig
+
+
+def command(
+    data: Annotated[str, typer.Option(help="FORMAT:PATH with train and valid splits.")],
+    out: Annotated[Path, typer.Option(help="Folder for the victim.")],
+    task: Annotated[str, typer.Option(help="clone or vulnerability.")] = "clone",
+    preset: Annotated[str, typer.Option(help="Shape and plan of a from-scratch victim.")] = "small",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Fine-tune this card, folder or hub id instead of a preset.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=2, help="Use only so many training samples.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=0.01, help="Instead of the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides weights and order.")] = 123456,
+    threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
+    allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
+) -> None:
+    """Fine-tune a victim; started again after any interruption, it ends with the same weights.
+
+    The weights repeat to the bit for the same seed, machine and number of threads.
+    """
+    import os
+    import shutil
+    from dataclasses import replace
+
+    import torch
+
+    from durometer.cli._training import TrainingProgress
+    from durometer.corpora.spec import parse_spec
+    from durometer.victims.presets import preset as named
+
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    shape, plan = named(preset)
+    given = {"epochs": epochs, "learning_rate": learning_rate, "batch": batch}
+    plan = plan.model_copy(update={key: value for key, value in given.items() if value is not None})
+    corpus = parse_spec(data).read(task)
+    if samples is not None and "train" in corpus.splits:
+        corpus = replace(corpus, splits={**corpus.splits, "train": corpus.splits["train"][:samples]})
+    work = out / "checkpoints"
+    with TrainingProgress() as progress:
+        if checkpoint is None:
+            from durometer.tasks.base import TASKS
+            from durometer.victims.train import train_encoder
+
+            kind = TASKS.get(task)()
+            trained = train_encoder(
+                corpus,
+                shape,
+                plan,
+                seed=seed,
+                pair=kind.pair,
+                classes=len(kind.classes),
+                name=out.name,
+                work=work,
+                progress=progress,
+            )
+            victim = trained.victim
+        else:
+            victim = _fine_tuned(checkpoint, corpus, plan, seed, work, progress, allow_download)
+    probes = corpus.splits.get("test") or corpus.splits["valid"]
+    victim.save(out, probes=probes)
+    shutil.rmtree(work, ignore_errors=True)
+    typer.echo(f"{out}: {victim.content_hash}")
+
+
+def _fine_tuned(
+    checkpoint: str,
+    corpus: Corpus,
+    plan: TrainConfig,
+    seed: int,
+    work: Path,
+    progress: object,
+    allow_download: bool,
+) -> EncoderVictim:
+    from durometer.victims.load import load_victim
+    from durometer.victims.train import fine_tune
+
+    victim = load_victim(checkpoint, allow_download=allow_download, untrained_head_seed=seed)
+    victim.spec = victim.spec.model_copy(update={"task": corpus.task})
+    fine_tune(
+        victim,
+        corpus,
+        plan,
+        seed=seed,
+        checkpoint=work / "fine-tune.safetensors",
+        progress=progress,  # type: ignore[arg-type]
+    )
+    return victim
