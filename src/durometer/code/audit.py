@@ -1,0 +1,247 @@
+"""Auditing adversarial examples that anybody made: is the adversarial program still the original one?
+
+The verdict starts from the proof (:func:`durometer.code.prove`) on the text as it should have been written
+(:mod:`durometer.code.flattening`) and looks closer at what the proof refuses: reserved words are replaced by
+placeholders to see what is wrong besides; renames outside our own rules that leave the snippet the same
+program become notes (:mod:`durometer.code.settle`); two names that became one in scopes that never meet are a
+note too. The tool's own list of renames, where there is one, adds reasons that corrupted text hides: in a
+program that lost tokens no proof can tell that ``out.println`` was renamed as well. Every reason is counted
+for every example that has it, so shares add up to more than the invalid share.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from durometer.code.flattening import undo_newline_flattening
+from durometer.code.javalang_tokens import JavaLexerError, javalang_tokens
+from durometer.code.proof import prove, tokens_of
+from durometer.code.reason import Reason
+from durometer.code.scope import FREE, REASON_OF_ROLE, Role
+from durometer.code.settle import settle
+from durometer.code.snippet import RUN, Snippet, parse
+
+# Notes: true of an example, but the snippet is still the same program …
+NEWLINE_FLATTENED = "newline_flattened"  # a class of its own: undone before anything is judged
+FUNCTION_NAME = str(Reason.FUNCTION_NAME)  # the snippet's own function was renamed
+OWN_FIELD = "own_field"  # a field that the snippet itself declares; code outside would miss it
+MERGED_NAMES = "merged_names"  # two names became one, in scopes that never meet
+# … or: the snippet alone cannot tell; a compiler can.
+DOUBTFUL_LOCAL = "doubtful_local"  # captured by a class body that may inherit a field of that name
+FOREIGN_MEMBER = "foreign_member"  # System.in was renamed along with a field ``in`` of the snippet
+UNDECIDED = frozenset((DOUBTFUL_LOCAL, FOREIGN_MEMBER))
+
+# What remains certain of a text that lost tokens.
+_CERTAIN = frozenset(
+    (
+        Reason.PARSE_ERROR,
+        Reason.TOKEN_CHANGE,
+        Reason.LITERAL_CHANGED,
+        Reason.RESERVED_WORD,
+        Reason.ILLEGAL_NAME,
+    )
+)
+_CLASHES = frozenset((Reason.CAPTURE, Reason.TOKEN_CHANGE, Reason.PARSE_ERROR, Reason.INCONSISTENT))
+_MOVED = frozenset((Reason.RENAMES_FIELD, Reason.UNDECLARED))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the audit says of one success.
+
+    ``valid`` means not refuted: an example with a note of ``UNDECIDED`` is valid and not ``proven``.
+    ``reasons`` are the faults (values of ``Reason``); ``notes`` are true of the example but no fault.
+    ``restored`` is the adversarial program with the flattening undone, ``first_line`` the first offending
+    line in it. ``same_token_count`` is what the filter of the FSE 2023 evaluation asks: as many tokens as the
+    original (javalang's for Java, ours elsewhere), on the text as published.
+    """
+
+    valid: bool
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    renames: Mapping[str, str]
+    first_line: int | None
+    detail: str
+    restored: str
+    same_token_count: bool
+
+    @property
+    def proven(self) -> bool:
+        """Valid, with nothing left that only a compiler can tell."""
+        return self.valid and UNDECIDED.isdisjoint(self.notes)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over the successes of one file, or of several."""
+
+    examples: int = 0
+    successes: int = 0
+    valid: int = 0
+    proven: int = 0
+    same_token_count: int = 0
+    same_token_count_valid: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def invalid_percent(self) -> float | None:
+        """Share of the successes that are not the same program; None without successes."""
+        return self.percent(self.successes - self.valid)
+
+    def percent(self, count: int) -> float | None:
+        """Return ``count`` as a share of the successes."""
+        return 100 * count / self.successes if self.successes else None
+
+
+def audit(
+    original: str,
+    adversarial: str,
+    language: str,
+    claimed: Sequence[tuple[str, str]] = (),
+    *,
+    strict: bool = False,
+) -> Finding:
+    """Judge one success.
+
+    Args:
+        original: the program before the attack.
+        adversarial: the program that the attack published.
+        language: name in ``LANGUAGES``.
+        claimed: the tool's own list of (old name, new name), if it has one.
+        strict: hold the example to the rules of our own attacks: locals and parameters only, injective.
+
+    """
+    restored, count = undo_newline_flattening(original, adversarial, language)
+    before = _original(original, language)
+    judged = _judge(before, restored, strict)
+    reasons = judged.reasons
+    if Reason.TOKEN_CHANGE in reasons and claimed:
+        # Which token became which is a guess once tokens are lost; the tool's own list is not.
+        reasons = reasons & _CERTAIN | set(_faults_of_claim(before, claimed))
+    return Finding(
+        valid=not reasons,
+        reasons=tuple(str(reason) for reason in Reason if reason in reasons),
+        notes=(*judged.notes, *([NEWLINE_FLATTENED] if count else [])),
+        renames=judged.renames,
+        first_line=judged.first_line,
+        detail=judged.detail,
+        restored=restored,
+        same_token_count=_same_count(original, adversarial, language),
+    )
+
+
+def tally(examples: int, findings: Iterable[Finding]) -> Tally:
+    """Count the findings of ``examples`` rows (failures included)."""
+    findings = list(findings)
+    reasons = Counter(reason for finding in findings for reason in finding.reasons)
+    notes = Counter(note for finding in findings for note in finding.notes)
+    return Tally(
+        examples=examples,
+        successes=len(findings),
+        valid=sum(finding.valid for finding in findings),
+        proven=sum(finding.proven for finding in findings),
+        same_token_count=sum(finding.same_token_count for finding in findings),
+        same_token_count_valid=sum(finding.same_token_count and finding.valid for finding in findings),
+        reasons=dict(reasons.most_common()),
+        notes=dict(notes.most_common()),
+    )
+
+
+def counted_tokens(source: str, language: str) -> Sequence[str] | None:
+    """Return the tokens that published counts are about; None where the lexer refuses the text."""
+    if language != "java":
+        return tokens_of(source, language)
+    try:
+        return javalang_tokens(source)
+    except JavaLexerError:
+        return None
+
+
+def _same_count(original: str, adversarial: str, language: str) -> bool:
+    before, after = counted_tokens(original, language), counted_tokens(adversarial, language)
+    return before is not None and after is not None and len(before) == len(after)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    reasons: frozenset[Reason]
+    notes: tuple[str, ...]
+    renames: Mapping[str, str]
+    first_line: int | None
+    detail: str
+
+
+def _judge(before: Snippet, restored: str, strict: bool) -> _Judged:
+    """Prove, then look closer at what the proof refuses."""
+    first = prove(before.source, restored, before.language, allow_function_name=not strict)
+    verdict, edited, reserved = first, restored, dict[str, str]()
+    reasons = set(first.reasons)
+    if reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD, Reason.TOKEN_CHANGE}:
+        edited, reserved = _without_reserved_words(before, restored)
+    if reserved:
+        # A keyword in the place of a name breaks the parse, and the parser's recovery invents more changes.
+        verdict = prove(before.source, edited, before.language, allow_function_name=not strict)
+        reasons = {Reason.RESERVED_WORD, *verdict.reasons} | (reasons & {Reason.PARSE_ERROR})
+    renames, notes = dict(verdict.renames), [str(note) for note in verdict.notes]
+    if not strict and reasons & _MOVED:
+        settled = settle(before, parse(edited, before.language))
+        if (
+            settled is not None
+            and set(prove(before.source, settled.original, before.language).reasons) <= _MOVED
+        ):
+            rest = prove(settled.original, edited, before.language)
+            reasons = reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD} | set(rest.reasons)
+            renames = {**rest.renames, **settled.fields, **settled.doubtful}
+            notes += [OWN_FIELD] * bool(settled.fields) + [DOUBTFUL_LOCAL] * bool(settled.doubtful)
+            notes += [FOREIGN_MEMBER] * settled.foreign
+    if not strict and Reason.NOT_INJECTIVE in reasons and reasons.isdisjoint(_CLASHES):
+        reasons.discard(Reason.NOT_INJECTIVE)
+        notes.append(MERGED_NAMES)
+    renames = {old: reserved.get(new, new) for old, new in renames.items()}
+    line = first.first_line if reasons else None
+    return _Judged(frozenset(reasons), tuple(notes), renames, line, first.detail if reasons else "")
+
+
+def _without_reserved_words(before: Snippet, edited: str) -> tuple[str, dict[str, str]]:
+    """Put a legal name in the place of each reserved word that became a name.
+
+    Returns the text and which placeholder stands for which word; nothing is done where the two texts differ
+    in more than words and blanks.
+    """
+    words = before.definition
+    old, new = RUN.split(before.source), RUN.split(edited)
+    if len(old) != len(new) or any(a.split() != b.split() for a, b in zip(old[::2], new[::2], strict=True)):
+        return edited, {}
+    taken = before.words | set(new[1::2])
+    reserved: dict[str, str] = {}
+    for index in range(1, len(new), 2):
+        word = new[index]
+        if word != old[index] and words.is_reserved(word) and old[index] in before.identifiers:
+            while word in taken:
+                word += "_"
+            reserved[word] = new[index]
+            new[index] = word
+    return "".join(new), reserved
+
+
+@lru_cache(maxsize=64)
+def _original(source: str, language: str) -> Snippet:
+    return parse(source, language)
+
+
+def _faults_of_claim(before: Snippet, claimed: Sequence[tuple[str, str]]) -> Iterator[Reason]:
+    """Name what is wrong with the renames as listed, whatever the text became."""
+    own_fields = {binding.name for binding in before.resolution.bindings if binding.role is Role.FIELD}
+    listed = {old.strip(): new.strip() for old, new in claimed}
+    listed = {old: new for old, new in listed.items() if old != new and old in before.identifiers}
+    if any(map(before.definition.is_reserved, listed.values())):
+        yield Reason.RESERVED_WORD
+    for token in before.tokens:
+        if token.kind == "identifier" and token.text in listed:
+            use = before.use(token)
+            if use.binding == FREE and not (use.role is Role.FIELD and token.text in own_fields):
+                yield REASON_OF_ROLE.get(use.role, Reason.UNDECLARED)

@@ -1,0 +1,142 @@
+r"""Undo what the released attack tools do to every program: ``\n`` inside literals becomes a line feed.
+
+ALERT and BeamAttack build their programs from lines joined by the two characters ``\n`` and finally replace
+those two characters by a line feed *everywhere*, also in literals and comments of the original, and drop
+empty lines. The program is broken before any rename is judged. The undo walks over the edited text with the
+original's own literals and comments as the guide: what equals one of them but for line feeds in the place of
+``\n`` gets its original text back. A literal that was corrupted besides gets at least its line feeds back, so
+that it is judged as a changed literal, not as a syntax error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+_Guide = tuple[tuple[str, re.Pattern[str]], ...]  # texts of the original and the patterns they became
+_LINE_COMMENT = {"python": "#"}
+_SHORT = ('"', "'")
+_LONG = ('"""', "'''", "`")
+_CORRUPTED_LINES = 4
+_BLOCK_COMMENTS = frozenset(("java", "c", "cpp", "javascript", "go"))
+_FLAT = re.compile(r"(?:\\n)+")
+
+
+def undo_newline_flattening(original: str, edited: str, language: str) -> tuple[str, int]:
+    r"""Return ``edited`` with its flattened literals and comments restored, and how many these were.
+
+    ``original`` is the program before the attack; where it holds no ``\n`` in a literal or comment, nothing
+    is touched.
+    """
+    guide = _guide(original, language)
+    if not guide or "\n" not in edited:
+        return edited, 0
+    parts: list[str] = []
+    position = restored = 0
+    comment = _LINE_COMMENT.get(language, "//")
+    while position < len(edited):
+        start, kind = _next_start(edited, position, comment, language)
+        parts.append(edited[position:start])
+        if start == len(edited):
+            break
+        piece, position = _restore(edited, start, kind, guide)
+        parts.append(piece)
+        restored += piece != edited[start:position]
+    return "".join(parts), restored
+
+
+def _restore(edited: str, start: int, kind: str, guide: _Guide) -> tuple[str, int]:
+    """Return the text that belongs at ``start``, and where the edited text goes on after it."""
+    end, closed = _end(edited, start, kind)
+    here = edited[start:end]
+    if any(here == text for text, _ in guide):
+        return here, end
+    if not closed or kind in _LONG:
+        for text, pattern in guide:
+            match = pattern.match(edited, start)
+            if match is not None and match.end() >= (start + 1 if kind in _LONG else end):
+                return text, match.end()
+    if not closed and kind in _SHORT:
+        return _join_corrupted(edited, start, kind, guide)
+    return here, end
+
+
+def _join_corrupted(edited: str, start: int, kind: str, guide: _Guide) -> tuple[str, int]:
+    """Give a literal that is flattened and changed besides its line feeds back, if it ends soon."""
+    end = start
+    for lines in range(1, _CORRUPTED_LINES + 1):
+        end = edited.find("\n", end + 1)
+        if end < 0:
+            break
+        closing, closed = _end(edited, end + 1, kind, opened=True)
+        if closed:
+            looks_like = any(text[0] == kind and text.count("\\n") >= lines for text, _ in guide)
+            if not looks_like:
+                break
+            return re.sub(r"\n+", r"\\n", edited[start:closing]), closing
+        if closing - end > 1 and edited[end + 1 : closing].count(kind):
+            break
+    stop, _ = _end(edited, start, kind)
+    return edited[start:stop], stop
+
+
+def _next_start(text: str, position: int, comment: str, language: str) -> tuple[int, str]:
+    """Return where the next literal or comment starts from ``position`` on, and how it opens."""
+    match = _opening(comment, language).search(text, position)
+    return (len(text), "") if match is None else (match.start(), match.group())
+
+
+@lru_cache(maxsize=16)
+def _opening(comment: str, language: str) -> re.Pattern[str]:
+    block = r"/\*|" if language in _BLOCK_COMMENTS else ""
+    return re.compile(rf"{re.escape(comment)}|{block}\"\"\"|'''|[\"'`]")
+
+
+def _end(text: str, start: int, kind: str, *, opened: bool = False) -> tuple[int, bool]:
+    """Return where the literal or comment ends, and whether it is closed there.
+
+    A short literal ends unclosed at the end of its line; a backslash hides the character after it, but not a
+    line feed.
+    """
+    if kind in ("//", "#"):
+        end = text.find("\n", start)
+        return (len(text) if end < 0 else end), False
+    if kind == "/*":
+        end = text.find("*/", start + 2)
+        return (len(text), False) if end < 0 else (end + 2, True)
+    position = start if opened else start + len(kind)
+    while position < len(text):
+        if text[position] == "\\" and text[position + 1 : position + 2] != "\n":
+            position += 2
+        elif text[position] == "\n" and kind in _SHORT:
+            return position, False
+        elif text.startswith(kind, position):
+            return position + len(kind), True
+        else:
+            position += 1
+    return len(text), False
+
+
+@lru_cache(maxsize=256)
+def _guide(original: str, language: str) -> _Guide:
+    r"""Return the literals and line comments of ``original`` that hold ``\n``, longest first.
+
+    Each with the pattern that its flattened form has: one or more line feeds for each run of ``\n``.
+    """
+    if "\\n" not in original:
+        return ()
+    found = sorted(set(_pieces(original, language)), key=lambda text: (-len(text), text))
+    return tuple((text, re.compile(r"\n+".join(map(re.escape, _FLAT.split(text))))) for text in found)
+
+
+def _pieces(original: str, language: str) -> Iterator[str]:
+    comment = _LINE_COMMENT.get(language, "//")
+    position = 0
+    while position < len(original):
+        start, kind = _next_start(original, position, comment, language)
+        if start == len(original):
+            return
+        position, _ = _end(original, start, kind)
+        if kind != "/*" and "\\n" in original[start:position]:
+            yield original[start:position]
