@@ -12,9 +12,9 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from toy_pairs import pair_corpus
 from transformers import RobertaConfig, RobertaForSequenceClassification, RobertaModel
 
-from conftest import pair_corpus
 from durometer.errors import ConfigurationError, InputError
 from durometer.types import Sample
 from durometer.victims.card import VictimCard, read_card

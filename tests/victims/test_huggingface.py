@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_pairs import pair_corpus
 
-from conftest import pair_corpus
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError, VictimError
 from durometer.types import Sample

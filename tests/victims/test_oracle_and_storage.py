@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_pairs import pair_corpus
 
-from conftest import pair_corpus
 from durometer.errors import InputError, StoreError, VictimError
 from durometer.types import Prediction, Sample
 from durometer.victims.oracle import Oracle

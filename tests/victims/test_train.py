@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_pairs import pair_corpus
 
-from conftest import pair_corpus
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError
 from durometer.types import Sample

@@ -1,0 +1,92 @@
+"""``train``, ``compress``, ``eval``: one road from a data file to numbers, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durometer.cli import main
+
+VERBS = ["load", "parse", "merge", "write", "count", "sort", "find", "drop"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["durometer", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write clone pairs in CodeXGLUE's layout."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = random.Random(0)
+    functions: list[dict[str, str]] = []
+
+    def add(verb: str) -> str:
+        name = rng.choice(["x", "value", "data"])
+        code = f"int f(int {name}) {{ return {verb}({name}, {rng.randrange(99)}); }}"
+        functions.append({"idx": str(len(functions)), "func": code})
+        return functions[-1]["idx"]
+
+    for split, count in (("train", 200), ("valid", 40), ("test", 40)):
+        lines = []
+        for i in range(count):
+            verb, label = rng.choice(VERBS), i % 2
+            other = verb if label else rng.choice([v for v in VERBS if v != verb])
+            lines.append(f"{add(verb)}\t{add(other)}\t{label}\n")
+        (folder / f"{split}.txt").write_text("".join(lines))
+    (folder / "data.jsonl").write_text("".join(json.dumps(f) + "\n" for f in functions))
+    return folder
+
+
+def numbers(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_train_compress_eval(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, victim, small = f"bigclonebench:{folder}", tmp_path / "victim", tmp_path / "small"
+    options = ["--preset", "tiny", "--epochs", "16", "--batch", "16", "--threads", "1"]
+    assert run(monkeypatch, "train", "--data", data, "--out", victim, *options) == 0
+    assert not (victim / "checkpoints").exists()
+    capsys.readouterr()
+    assert run(monkeypatch, "eval", "--victim", victim, "--data", f"{data}#test", "--json") == 0
+    full = numbers(capsys)
+    keys = ["samples", "accuracy", "precision", "recall", "f1", "mcc", "auc", "floor_auc", "seconds"]
+    assert list(full) == keys
+    assert full["samples"] == 40
+    assert full["accuracy"] > 0.8
+    methods = ["--method", "magnitude_prune:sparsity=0.3", "--method", "int8"]
+    assert run(monkeypatch, "compress", "--victim", victim, *methods, "--out", small, "--json") == 0
+    compressed = numbers(capsys)
+    assert compressed["recipe"] == "magnitude_prune(sparsity 0.3) + int8"
+    assert compressed["size_ratio"] < 0.4
+    assert compressed["simulated"] is True
+    assert run(monkeypatch, "eval", "--victim", small, "--data", f"{data}#test") == 0
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_mistakes_are_one_message(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = f"bigclonebench:{folder}#test"
+    assert run(monkeypatch, "eval", "--victim", tmp_path / "none", "--data", data) == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert run(monkeypatch, "eval", "--victim", tmp_path, "--data", "nothing") == 2
+    assert "FORMAT:PATH" in capsys.readouterr().err
+    out = ["--out", tmp_path / "out"]
+    assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "int9", *out) == 2
+    assert "Did you mean 'int8'" in capsys.readouterr().err
+    assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "int8:4", *out) == 2
+    assert "field=value" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
