@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -92,6 +93,17 @@ def test_nothing_in_common_is_undefined_and_never_detected(outcomes):
         math.isnan(v) for v in (result.p, result.mcnemar_p, result.difference.value, result.detectable)
     )
     assert not result.detected
+
+
+def test_the_standard_error_is_statsmodels_cluster_robust_one():
+    rng = np.random.default_rng(5)
+    clusters = rng.integers(40, size=300)
+    before, after = rng.random((2, 300)) < 0.4
+    fit = OLS(after.astype(float) - before, np.ones(300)).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters}
+    )
+    result = compare_values(before, after, clusters, measure="asr")
+    assert result.standard_error == pytest.approx(fit.bse[0])
 
 
 def test_power_of_a_null_result_grows_with_the_difference():

@@ -80,6 +80,17 @@ def test_an_interval_that_ignores_clusters_covers_far_less():
     assert covered / studies < 0.75
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_intervals_of_a_low_rate_cover(layout):
+    rng, studies, covered = np.random.default_rng(15), 2000, 0
+    for _ in range(studies):
+        clusters = clusters_of(rng, 100, layout)
+        values = attacked(rng, clusters, 0.05)
+        estimate = estimate_ratios([Ratio(values, np.ones_like(values), proportion=True)], clusters)[0]
+        covered += estimate.low <= 0.05 <= estimate.high
+    assert covered / studies == pytest.approx(0.95, abs=0.02)
+
+
 def test_intervals_of_a_ratio_of_sums_cover():
     rng, studies, covered = np.random.default_rng(13), 2000, 0
     for _ in range(studies):

@@ -9,9 +9,10 @@ Intervals are bias-corrected and accelerated (BCa; Efron 1987, "Better bootstrap
 acceleration from the jackknife over clusters (Davison and Hinkley 1997, section 5.3). Departures, all
 towards honesty:
 
-- the levels are expanded for few clusters (Hesterberg 2015, "What teachers should know about the bootstrap",
-  section 5.3), with the effective number of clusters (Σ size)² / Σ size²: with 50 snippets of very unequal
-  sizes the plain interval covers 92 % instead of 95 %;
+- the levels are expanded for few clusters (Hesterberg 2015, "What teachers should know about the
+  bootstrap", section 5.3), counted by the effective number (Σ size²)² / Σ size⁴ (Carter, Schnepel and
+  Steigerwald 2017, for rows of a cluster that agree): plain BCa covers 91 to 93 % with 50 snippets of very
+  unequal sizes;
 - a proportion that is exactly 0 or 1 has no bootstrap spread; it gets the exact binomial (Clopper-Pearson)
   bound with the number of *clusters* as sample size, instead of an interval of width zero;
 - one cluster alone has no interval: its bounds are NaN.
@@ -201,7 +202,9 @@ def _estimate(
         used = below != 0
         rest = total_below - below[used]
         jackknife = np.where(rest != 0, (total_above - above[used]) / rest, np.nan)
-        effective = float(below.sum() ** 2 / (below**2).sum())
+        # Kish's formula on squared sizes: a cluster's share of the variance grows with the square of its
+        # size where its rows agree, which is the case to be safe in.
+        effective = float((below**2).sum() ** 2 / (below**4).sum())
     return Estimate(value, *bca_interval(value, draws, jackknife, confidence, effective), n, units)
 
 
