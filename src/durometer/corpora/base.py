@@ -46,4 +46,18 @@ class Reader(Protocol):
         ...
 
 
-CORPORA: Registry[Reader] = Registry("corpus", {})
+CORPORA: Registry[Reader] = Registry(
+    "corpus",
+    {
+        "bigclonebench": "durometer.corpora.pairs:bigclonebench",
+        "googlecodejam": "durometer.corpora.pairs:googlecodejam",
+        "devign": "durometer.corpora.defects:devign",
+        "owasp": "durometer.corpora.defects:owasp",
+        "juliet": "durometer.corpora.defects:juliet",
+        "codesearchnet": "durometer.corpora.summaries:codesearchnet",
+        "tlcodesum": "durometer.corpora.summaries:tlcodesum",
+        "jsonl": "durometer.corpora.columns:jsonl",
+        "csv": "durometer.corpora.columns:csv_table",
+        "parquet": "durometer.corpora.columns:parquet",
+    },
+)

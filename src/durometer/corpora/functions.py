@@ -11,12 +11,11 @@ import builtins
 import re
 import sys
 import sysconfig
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from durometer.corpora.syntax import message
+from durometer.corpora.syntax import message, parse_quietly
 from durometer.rng import stream
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -114,12 +113,9 @@ def _functions_of(
     paths: Sequence[Path], root: Path, group: str, min_tokens: int, max_tokens: int
 ) -> Iterator[Function]:
     for path in paths:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes and the like in old modules
-            try:
-                tree = ast.parse(path.read_bytes())
-            except (SyntaxError, ValueError, RecursionError):
-                continue
+        tree = parse_quietly(path.read_bytes())
+        if tree is None:
+            continue
         relative = path.relative_to(root).as_posix()
         for node in _definitions(tree):
             function = read_function(node, relative, group, (min_tokens, max_tokens))

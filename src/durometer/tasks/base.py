@@ -52,5 +52,9 @@ class Task(Protocol):
 
 TASKS: Registry[type[Task]] = Registry(
     "task",
-    {"clone": "durometer.tasks.clone:CloneDetection"},
+    {
+        "clone": "durometer.tasks.clone:CloneDetection",
+        "vulnerability": "durometer.tasks.vulnerability:VulnerabilityDetection",
+        "summarization": "durometer.tasks.summarization:Summarization",
+    },
 )

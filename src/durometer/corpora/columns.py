@@ -1,0 +1,144 @@
+"""Anybody's data: JSON lines, CSV and Parquet with a column mapping.
+
+``columns`` maps our fields (``id code language label other reference group``) to the file's, and only
+those that are named otherwise there; further columns are kept as ``meta`` where their values are short
+text or numbers. What the task needs must be there: a label (classification), ``other`` (pairs), a
+reference (generation).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from durometer.corpora.base import Corpus
+from durometer.corpora.files import Damage, json_lines, label_field, lines, text_field
+from durometer.corpora.splits import read_splits
+from durometer.errors import InputError
+from durometer.types import Sample
+
+FIELDS = ("id", "code", "language", "label", "other", "reference", "group")
+LONGEST_META = 200
+Rows = Iterable[tuple[int, Mapping[str, Any]]]
+
+
+def jsonl(
+    path: str,
+    *,
+    split: str | None,
+    task: str,
+    columns: Mapping[str, str] | None = None,
+    language: str | None = None,
+) -> Corpus:
+    """Read JSON lines (or one JSON array)."""
+
+    def read(file: Path, damage: Damage) -> list[Sample]:
+        return samples_of(json_lines(file, damage), file, task, columns, language)
+
+    return read_splits("jsonl", path, split, task, read)
+
+
+def csv_table(
+    path: str,
+    *,
+    split: str | None,
+    task: str,
+    columns: Mapping[str, str] | None = None,
+    language: str | None = None,
+    delimiter: str = ",",
+) -> Corpus:
+    """Read CSV with a header line; quoted fields may span lines."""
+
+    def read(file: Path, damage: Damage) -> list[Sample]:
+        return samples_of(_csv_rows(file, delimiter), file, task, columns, language)
+
+    return read_splits("csv", path, split, task, read)
+
+
+def parquet(
+    path: str,
+    *,
+    split: str | None,
+    task: str,
+    columns: Mapping[str, str] | None = None,
+    language: str | None = None,
+) -> Corpus:
+    """Read Parquet."""
+
+    def read(file: Path, damage: Damage) -> list[Sample]:
+        return samples_of(_parquet_rows(file), file, task, columns, language)
+
+    return read_splits("parquet", path, split, task, read)
+
+
+def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    csv.field_size_limit(1 << 30)
+    reader = csv.DictReader((text + "\n" for _, text in lines(path)), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError("more or fewer fields than the header", where=f"{path}:{reader.line_num}")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"not CSV: {error}", where=f"{path}:{reader.line_num}") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    import polars
+
+    try:
+        frame = polars.read_parquet(path)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"not Parquet: {str(error).splitlines()[0]}", where=str(path)) from None
+    yield from enumerate(frame.iter_rows(named=True), 1)
+
+
+def samples_of(
+    rows: Rows, path: Path, task: str, columns: Mapping[str, str] | None, language: str | None
+) -> list[Sample]:
+    """Return the samples of ``rows`` under a column mapping.
+
+    Raises:
+        InputError: the mapping has an unknown field, or a row lacks what the task needs.
+
+    """
+    unknown = sorted(set(columns or {}) - set(FIELDS))
+    if unknown:
+        raise InputError(
+            f"unknown field {unknown[0]!r}", where="columns", hint=f"Fields: {', '.join(FIELDS)}."
+        )
+    named = {field: field for field in FIELDS} | dict(columns or {})
+    need_label, need_other = task != "summarization", task == "clone"
+    samples = []
+    for number, row in rows:
+        where = f"{path}:{number}"
+        code = text_field(row, (named["code"],), where)
+        spoken = row.get(named["language"]) or language
+        if not spoken:
+            raise InputError(
+                f"no column {named['language']!r}", where=where, hint="Name the column, or set 'language'."
+            )
+        identity = row.get(named["id"])
+        samples.append(
+            Sample(
+                id=str(number if identity is None else identity),
+                code=code,
+                language=str(spoken),
+                label=label_field(row, (named["label"],), where) if need_label else None,
+                other=text_field(row, (named["other"],), where) if need_other else None,
+                reference=None if need_label else text_field(row, (named["reference"],), where),
+                group=str(row.get(named["group"]) or ""),
+                meta=_meta(row, set(named.values())),
+            )
+        )
+    return samples
+
+
+def _meta(row: Mapping[str, Any], used: set[str]) -> dict[str, str]:
+    return {
+        key: str(value)
+        for key, value in row.items()
+        if key not in used and isinstance(value, (str, int, float)) and len(str(value)) <= LONGEST_META
+    }

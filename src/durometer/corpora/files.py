@@ -1,0 +1,166 @@
+r"""Reading data files: gzip by content, JSON lines with their line numbers, known damage skipped and counted.
+
+Damage that is known from published copies of these data sets (a ``\'`` that JSON does not allow, a stray
+prefix before the record, pairs that name functions nobody has) is skipped, counted by reason with
+its lines, and lands in the corpus's notes. Any other fault is an ``InputError`` with file and line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from durometer.errors import InputError
+
+SHOWN_LINES = 5
+
+
+@dataclass
+class Damage:
+    """What was skipped: reason → ``file:line`` of every skipped line."""
+
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+    def skip(self, path: Path, line: int, reason: str) -> None:
+        """Count one skipped line."""
+        self.skipped.setdefault(reason, []).append(f"{path.name}:{line}")
+
+    def notes(self) -> dict[str, str]:
+        """Return one note per reason: how many lines, and where the first of them are."""
+        result = {}
+        for reason, places in self.skipped.items():
+            more = ", …" if len(places) > SHOWN_LINES else ""
+            result[f"skipped: {reason}"] = f"{len(places)} ({', '.join(places[:SHOWN_LINES])}{more})"
+        return result
+
+
+def existing(path: str | Path) -> Path:
+    """Return ``path``, or the same with ``.gz``, whichever is there.
+
+    Raises:
+        InputError: neither is.
+
+    """
+    plain = Path(path).expanduser()
+    for candidate in (plain, plain.with_name(plain.name + ".gz")):
+        if candidate.exists():
+            return candidate
+    raise InputError("no such file or folder", where=str(path), hint="Check the path after FORMAT:.")
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text without its end) of a text file, unpacked if it is gzip.
+
+    Bytes that are no UTF-8 become lone surrogates, so that nothing is lost.
+
+    Raises:
+        InputError: the file cannot be read, or its gzip data ends early or is damaged.
+
+    """
+    number = 0
+    try:
+        with open(path, "rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        opener = gzip.open if zipped else open
+        with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+            for number, text in enumerate(file, 1):
+                yield number, text.rstrip("\r\n")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"damaged gzip data ({error})", where=f"{path}:{number + 1}") from None
+    except OSError as error:
+        raise InputError(error.strerror or str(error), where=str(path)) from None
+
+
+def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield (line number, object) of a JSON-lines file, or of a file that is one JSON array of objects.
+
+    Raises:
+        InputError: a line is no JSON object for a reason that is not known damage.
+
+    """
+    if path.suffixes[:1] == [".json"] and next((t for _, t in lines(path) if t.strip()), "")[:1] == "[":
+        yield from _json_array(path)
+        return
+    for number, text in lines(path):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            reason = _known_damage(text)
+            if reason:
+                damage.skip(path, number, reason)
+                continue
+            raise InputError(f"not JSON: {error.msg}", where=f"{path}:{number}") from None
+        if not isinstance(value, dict):
+            raise InputError(f"a JSON object per line, not {type(value).__name__}", where=f"{path}:{number}")
+        yield number, value
+
+
+def _json_array(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        values = json.loads("\n".join(text for _, text in lines(path)))
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, dict):
+            raise InputError("not an object", where=f"{path}: element {number}")
+        yield number, value
+
+
+def _known_damage(text: str) -> str:
+    if _parses(text.replace("\\'", "'")):
+        return "invalid escape \\' in JSON"
+    start = text.find("{")
+    if start > 0 and _parses(text[start:]):
+        return "stray prefix before the record"
+    return ""
+
+
+def _parses(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def text_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """Return the first of ``names`` that ``row`` has, as text.
+
+    Raises:
+        InputError: none of them is there, or it is no text.
+
+    """
+    name = _present(row, names, where)
+    if not isinstance(row[name], str):
+        raise InputError(f"field {name!r} holds {type(row[name]).__name__}, not text", where=where)
+    return str(row[name])
+
+
+def label_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> int:
+    """Return the first of ``names`` that ``row`` has, as 0 or 1 (``false`` and ``true`` count).
+
+    Raises:
+        InputError: none of them is there, or it is another value.
+
+    """
+    name = _present(row, names, where)
+    value = row[name]
+    if str(value).strip().lower() in ("0", "false", "0.0"):
+        return 0
+    if str(value).strip().lower() in ("1", "true", "1.0"):
+        return 1
+    raise InputError(f"field {name!r} is {value!r}, not 0 or 1", where=where)
+
+
+def _present(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    for name in names:
+        if row.get(name) is not None:
+            return name
+    wanted = " or ".join(repr(name) for name in names)
+    raise InputError(f"no field {wanted}", where=where, hint=f"Fields here: {', '.join(sorted(row))}.")
