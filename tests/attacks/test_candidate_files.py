@@ -13,7 +13,7 @@ from durometer.attacks.candidate_files import CandidateFile, cached, read_rows, 
 from durometer.code import parse
 from durometer.errors import InputError
 
-SAMPLES = [replace(s, meta={"idx": str(i)}) for i, s in enumerate(samples())]
+SAMPLES = [replace(s, id=str(i)) for i, s in enumerate(samples())]
 SNIPPETS = [parse(s.code, s.language) for s in SAMPLES]
 
 
@@ -30,7 +30,7 @@ def test_alert_rows_are_matched_by_index(tmp_path, name):
 
 
 def test_pairs_are_matched_by_both_ids(tmp_path):
-    pair = replace(SAMPLES[1], other="def g(): pass", meta={"id1": "7", "id2": "9"})
+    pair = replace(SAMPLES[1], other="def g(): pass", meta={"first": "7", "second": "9"})
     path = write(tmp_path / "c.jsonl", [{"id1": 7, "id2": 9, "label": 1, "substitutes": {"low": ["floor"]}}])
     assert CandidateFile(path, [pair])(SNIPPETS[1]) == {"low": ("floor",)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +37,8 @@ class Alert(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs_candidates: ClassVar[bool] = True
 
     kind: Literal["alert"] = "alert"
     candidates_per_identifier: int = Field(default=30, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +57,8 @@ class BeamAttack(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs_candidates: ClassVar[bool] = True
 
     kind: Literal["beam"] = "beam"
     candidates_per_identifier: int = Field(default=30, ge=1)

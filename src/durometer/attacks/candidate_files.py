@@ -115,11 +115,9 @@ def row_key(row: Mapping[str, Any]) -> str:
 def keys_of(sample: Sample) -> Iterator[str]:
     """Yield the keys under which a file may keep this sample's candidates, most certain first."""
     yield f"snippet:{sample.snippet_id}"
-    meta = sample.meta
-    if "id1" in meta and "id2" in meta:
-        yield f"pair:{meta['id1']},{meta['id2']}"
-    if "idx" in meta:
-        yield f"idx:{meta['idx']}"
+    if sample.other is not None:
+        yield f"pair:{sample.meta.get('first')},{sample.meta.get('second')}"
+    yield f"idx:{sample.id}"
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, Candidates]]) -> int:

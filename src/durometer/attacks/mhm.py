@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +33,8 @@ class MHM(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs_vocabulary: ClassVar[bool] = True
 
     kind: Literal["mhm"] = "mhm"
     iterations: int = Field(default=100, ge=1)

@@ -6,6 +6,7 @@ over outcomes that are on the disk already is ``durometer.stats.across.union_of_
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -39,10 +40,34 @@ def attack_from(configuration: Configuration) -> Attack:
         raise ConfigurationError(problems, where=f"attack {kind!r}", hint=f"Fields: {known}.") from error
 
 
-class Union(BaseModel):
-    """A sample is broken if any of the attacks breaks it; they are tried in order, in one budget."""
+class _Compound(BaseModel, ABC):
+    """What an attack made of attacks needs is what its parts need."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Attack, ...]:
+        """The attacks inside."""
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Whether any part draws names from the vocabulary."""
+        return any(getattr(part, "needs_vocabulary", False) for part in self.parts)
+
+    @property
+    def needs_candidates(self) -> bool:
+        """Whether any part uses substitute names."""
+        return any(getattr(part, "needs_candidates", False) for part in self.parts)
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether any part is a white-box attack."""
+        return any(getattr(part, "needs_gradients", False) for part in self.parts)
+
+
+class Union(_Compound):
+    """A sample is broken if any of the attacks breaks it; they are tried in order, in one budget."""
 
     kind: Literal["union"] = "union"
     attacks: tuple[Configuration, ...] = (
@@ -59,19 +84,22 @@ class Union(BaseModel):
             attack_from(configuration)
         return attacks
 
+    @property
+    def parts(self) -> tuple[Attack, ...]:
+        """The attacks, in order."""
+        return tuple(attack_from(configuration) for configuration in self.attacks)
+
     def search(self, program: Program, goal: Goal, tools: Tools, rng: np.random.Generator) -> Search:
         """Return the searches one after another, each with its own random stream."""
-        for configuration, stream in zip(self.attacks, rng.spawn(len(self.attacks)), strict=True):
-            found = yield from attack_from(configuration).search(program, goal, tools, stream)
+        for attack, stream in zip(self.parts, rng.spawn(len(self.attacks)), strict=True):
+            found = yield from attack.search(program, goal, tools, stream)
             if found is not None:
                 return found
         return None
 
 
-class Restarts(BaseModel):
+class Restarts(_Compound):
     """A randomised attack, tried again with fresh random numbers until it succeeds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["restarts"] = "restarts"
     attack: Configuration = {"kind": "mhm"}
@@ -83,9 +111,14 @@ class Restarts(BaseModel):
         attack_from(attack)
         return attack
 
+    @property
+    def parts(self) -> tuple[Attack, ...]:
+        """The one attack."""
+        return (attack_from(self.attack),)
+
     def search(self, program: Program, goal: Goal, tools: Tools, rng: np.random.Generator) -> Search:
         """Return the search, ``times`` times; the first try draws other numbers than the attack alone."""
-        attack = attack_from(self.attack)
+        (attack,) = self.parts
         for stream in rng.spawn(self.times):
             found = yield from attack.search(program, goal, tools, stream)
             if found is not None:

@@ -30,6 +30,7 @@ class WhiteBox(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     needs_gradients: ClassVar[bool] = True
+    needs_vocabulary: ClassVar[bool] = True
 
     kind: Literal["whitebox"] = "whitebox"
     queries_per_round: int = Field(default=30, ge=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,6 +31,8 @@ class WirRandom(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    needs_vocabulary: ClassVar[bool] = True
 
     kind: Literal["wir_random"] = "wir_random"
     candidates_per_identifier: int = Field(default=30, ge=1)

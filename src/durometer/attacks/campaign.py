@@ -1,0 +1,164 @@
+"""One victim, one data file, one attack: from names on a command line to a stream of outcomes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from durometer.attacks.base import DEFAULT_SEED, Attack, Tools
+from durometer.attacks.candidate_files import CandidateFile, Source, cached
+from durometer.attacks.driver import drive
+from durometer.attacks.strength import attack_from
+from durometer.attacks.trial import Limits
+from durometer.attacks.vocabulary import vocabulary
+from durometer.corpora.spec import parse_spec
+from durometer.errors import ConfigurationError, InputError
+from durometer.tasks.base import TASKS, Task
+from durometer.types import Outcome, Sample
+from durometer.victims.oracle import Oracle
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What to attack with what; plain values, so that it travels to worker processes.
+
+    ``victim`` is a card (``.yaml``), a folder, a hub id in the local cache, or ``module:function`` (called
+    with the task). Only ``device`` and ``width`` have no influence on outcomes.
+    """
+
+    victim: str
+    task: str
+    data: str
+    attack: Mapping[str, Any]
+    candidates: str | None = None
+    masked_lm: str | None = None
+    cache: str | None = None
+    seed: int = DEFAULT_SEED
+    limit: int | None = None
+    max_queries: int | None = None
+    max_seconds: float | None = None
+    rename_function_name: bool = False
+    unchecked: bool = False
+    device: str = "cpu"
+    width: int = 1
+
+    @cached_property
+    def all_samples(self) -> list[Sample]:
+        """Every sample of the data, once per id: the attacked set, whose words are the vocabulary.
+
+        Raises:
+            InputError: the data cannot be read, or has several splits and none is called ``test``.
+
+        """
+        spec = parse_spec(self.data)
+        splits = spec.read(self.task).splits
+        name = spec.split or ("test" if "test" in splits else next(iter(splits)) if len(splits) == 1 else "")
+        if name not in splits:
+            raise InputError(
+                f"no split {name!r}" if name else "several splits",
+                where=self.data,
+                hint=f"Name one after a #: {', '.join(splits)}.",
+            )
+        return list({sample.id: sample for sample in splits[name]}.values())
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The first ``limit`` samples, in file order."""
+        return self.all_samples[: self.limit]
+
+    def open(self) -> Bench:
+        """Load victim, attack and tools.
+
+        Raises:
+            InputError: something named does not exist, or the attack needs candidates and has none.
+            RefusedError: a white-box attack on a victim without gradients.
+
+        """
+        task = TASKS.get(self.task)()
+        attack = attack_from(self.attack)
+        oracle = Oracle(load(self.victim, task, self.device), task)
+        return Bench(self, task, attack, oracle, self._tools(attack, oracle))
+
+    def _tools(self, attack: Attack, oracle: Oracle) -> Tools:
+        tools = Tools(rename_function_name=self.rename_function_name, unchecked=self.unchecked)
+        if getattr(attack, "needs_vocabulary", False):
+            tools = replace(tools, vocabulary=vocabulary(self.all_samples))
+        if getattr(attack, "needs_gradients", False):
+            from durometer.attacks.gradients import gradient_source
+
+            tools = replace(tools, gradients=gradient_source(oracle))
+        if self.masked_lm is not None:
+            from durometer.attacks.candidates import MaskedLM
+
+            model = MaskedLM.load(Path(self.masked_lm), device=self.device)
+            substitutes: Source = model.substitutes
+            fills: Source = model.fills
+            if self.cache is not None:
+                substitutes = cached(substitutes, Path(self.cache), f"{model.fingerprint} substitutes")
+                fills = cached(fills, Path(self.cache), f"{model.fingerprint} fills")
+            tools = replace(tools, candidates=substitutes, fills=fills, similarity=model.similarity)
+        if self.candidates is not None:
+            tools = replace(tools, candidates=CandidateFile(Path(self.candidates), self.all_samples))
+        elif self.masked_lm is None and getattr(attack, "needs_candidates", False):
+            raise InputError(
+                f"{self.attack['kind']} needs substitute names, and none were given",
+                hint="Give --candidates FILE (durometer candidates writes one) or --masked-lm FOLDER.",
+            )
+        return tools
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A loaded campaign."""
+
+    campaign: Campaign
+    task: Task
+    attack: Attack
+    oracle: Oracle
+    tools: Tools
+
+    def outcomes(self, samples: Iterable[Sample]) -> Iterator[Outcome]:
+        """Attack ``samples``; a study's cell of the same seed draws the same random numbers."""
+        campaign = self.campaign
+        return drive(
+            self.attack,
+            samples,
+            self.oracle,
+            self.task,
+            seed=campaign.seed,
+            cell=f"{campaign.task} {campaign.attack['kind']}",
+            limits=Limits(campaign.max_queries, campaign.max_seconds),
+            width=campaign.width,
+            tools=self.tools,
+        )
+
+
+def load(victim: str, task: Task, device: str) -> Any:
+    """Return the victim that ``victim`` names.
+
+    Raises:
+        ConfigurationError: ``module:function`` cannot be imported or called.
+        InputError: no such card, folder or model.
+
+    """
+    module, colon, function = victim.partition(":")
+    if not colon or os.sep in victim or victim.endswith((".yaml", ".yml")):
+        from durometer.victims.load import load_victim
+
+        return load_victim(victim, device=device)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(import_module(module), function)(task)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"cannot make the victim ({error})",
+            where=victim,
+            hint="Write module:function, and run from the module's folder or install it.",
+        ) from error
