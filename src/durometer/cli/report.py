@@ -11,6 +11,9 @@ import typer
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder, as made by `durometer run` or `durometer demo`.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write into; the run folder by default.")] = None,
+    exports: Annotated[
+        bool, typer.Option("--exports", help="Write figures/ (SVG, PDF) and tables/ (CSV, LaTeX) too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
 ) -> None:
     """Write report.html and results.json of a run, and print its tables."""
@@ -20,7 +23,12 @@ def command(
 
     view = load_run(run)
     results = build_results(view)
-    page = write_report(view, out or run, results)
+    folder = out or run
+    page = write_report(view, folder, results)
+    if exports:
+        from durometer.report.exports import write_exports
+
+        write_exports(results, folder)
     if json:
         print(to_json(results), end="")
         return

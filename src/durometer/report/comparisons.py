@@ -53,7 +53,7 @@ def comparison_record(comparison: Comparison) -> Record:
         "gained": comparison.gained,
         "lost": comparison.lost,
         "discordant": comparison.gained + comparison.lost,
-        "test": "exact sign flip over snippets",
+        "test": "sign flip over snippets, two-sided",
         "p": plain(comparison.p),
         "p_holm": plain(comparison.p_adjusted),
         "mcnemar_p": plain(comparison.mcnemar_p),

@@ -13,8 +13,14 @@ Record = Mapping[str, Any]
 
 def all_tables(results: Record) -> list[Table]:
     """Return every table of the report, in the order of the page."""
-    makers = (variants_table, grid_table, seeds_table, comparisons_table, ranks_table, validity_table)
-    return [make(results) for make in makers]
+    return [
+        variants_table(results),
+        grid_table(results),
+        seeds_table(results),
+        comparisons_table(results),
+        ranks_table(results),
+        validity_table(results),
+    ]
 
 
 def variants_table(results: Record) -> Table:
@@ -131,17 +137,17 @@ def ranks_table(results: Record) -> Table:
     return Table("ranks", "Mean ranks", caption, columns, rows)
 
 
-def comparisons_table(results: Record) -> Table:
-    """Return each variant against its original, paired on the same samples."""
+def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Variant")) -> Table:
+    """Return each variant against its original (or run B against run A), paired on the same samples."""
     columns = (
         *_names(results["comparisons"]),
         Column("attack", "Attack", numeric=False),
         Column("measure", "Measure", numeric=False),
-        Column("baseline", "Original"),
-        Column("compressed", "Variant"),
+        Column("baseline", sides[0]),
+        Column("compressed", sides[1]),
         Column("difference", "Difference", "Variant minus original, in percentage points"),
         Column("p_holm", "Adjusted p", "Holm, over all comparisons of the study"),
-        Column("p", "Raw p", "Exact sign-flip test over snippets"),
+        Column("p", "Raw p", "Sign-flip test over snippets"),
         Column("discordant", "Differ", "Pairs on which the two disagree"),
         Column("detectable", "Detectable", "Difference found with 80 % power, in percentage points"),
         Column("n", "n", "Pairs: samples that both were asked"),

@@ -51,7 +51,9 @@ def build_results(view: RunView) -> Record:
 
 
 def _floor(floor: Mapping[str, float]) -> Record:
-    return {key: 100 * value if key == "accuracy" else value for key, value in plain(floor).items()}
+    """Return what needs no model; shares of right answers in percent, like every rate."""
+    shares = ("accuracy", "majority")
+    return {key: 100 * value if key in shares else value for key, value in plain(floor).items()}
 
 
 def _variant(view: RunView, record: VariantRecord) -> Record:

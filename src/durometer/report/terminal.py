@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from durometer.report import words
-from durometer.report.contents import grid_table, variants_table
+from durometer.report.contents import comparisons_table, grid_table, variants_table
 from durometer.report.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 VARIANT_COLUMNS = ("variant", "accuracy", "floor", "size", "latency")
 GRID_COLUMNS = ("variant", "attack", "robust_accuracy", "asr", "amq_success", "icr", "tcr", "aed")
-INTERVALS = ("accuracy", "size", "latency", "robust_accuracy", "asr")
+VERSUS_COLUMNS = ("variant", "attack", "measure", "baseline", "compressed", "difference", "p_holm", "n")
+INTERVALS = ("difference", "accuracy", "size", "latency", "robust_accuracy", "asr")
 
 
 def terminal_table(results: Record) -> RenderableType:
@@ -36,6 +37,26 @@ def terminal_table(results: Record) -> RenderableType:
     parts.append(Text(""))
     for number, sentence in enumerate(results["answer"], 1):
         parts.append(Padding(Text(f"{number}. {sentence}".replace(words.THIN, " ")), (0, 0, 1, 0)))
+    return Group(*parts)
+
+
+def versus_summary(record: Record) -> RenderableType:
+    """Return what ``compare_runs`` found: differing settings, cells without a partner, differences."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(f"A: {record['first']}    B: {record['second']}")]
+    for side, name in (("only_first", "A"), ("only_second", "B")):
+        parts += [Text(f"only in {name}: {', '.join(cell)}") for cell in record[side]]
+    for change in record["differences"]:
+        parts.append(Text(f"{change['setting']}: {change['first']} → {change['second']}", style="dim"))
+    if not record["same_fingerprints"]:
+        parts.append(Text("The numerics differ: small differences may come from them.", style="yellow"))
+    if not record["comparisons"]:
+        parts.append(Text("No cell is in both runs with the same samples: nothing to compare."))
+        return Group(*parts)
+    parts.append(_table(comparisons_table(record, ("A", "B")), VERSUS_COLUMNS))
+    parts.append(Text("B − A in points, paired on common samples; adjusted p by Holm.", style="dim"))
     return Group(*parts)
 
 
@@ -67,5 +88,6 @@ def _text(cell: Cell, key: str) -> Text:
 
     text = Text(cell.text.replace(words.THIN, " "))
     if cell.interval and key in INTERVALS:
-        text.append("\n" + cell.interval.replace(" to ", words.DASH), style="dim")
+        joint = " to " if words.MINUS in cell.interval or "+" in cell.interval else words.DASH
+        text.append("\n" + cell.interval.replace(" to ", joint), style="dim")
     return text

@@ -1,0 +1,96 @@
+"""The gate for continuous integration: is a variant worse than allowed, taking the interval into account?
+
+For each variant, the rise of ASR (per attack and under all of them) and the drops of accuracy and robust
+accuracy are held against their limits:
+
+- ``worse``: the whole interval lies beyond the limit: the gate fails;
+- ``within``: the whole interval lies within it;
+- ``undecided``: the limit lies inside the interval: the study is too small to tell. Passes, is said aloud,
+  and fails under ``strict``.
+
+Intervals are those of the paired comparison, at the confidence asked for, and are not widened for the number
+of checks: a gate that looks at many cells should ask for a higher confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from durometer.errors import InputError
+from durometer.report import words
+from durometer.report.comparisons import compare_variants
+from durometer.study.view import RunView
+
+Verdict = Literal["worse", "within", "undecided"]
+WORSE_WHEN_HIGHER = ("asr",)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison against its limit; ``worsening`` is positive where the variant is worse, in points."""
+
+    task: str
+    victim: str
+    variant: str
+    attack: str | None
+    measure: str
+    limit: float
+    worsening: float
+    low: float
+    high: float
+    n: int
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        under = f" under {words.attack_name(self.attack)}" if self.attack else ""
+        direction = "rises" if self.measure in WORSE_WHEN_HIGHER else "drops"
+        return (
+            f"{self.verdict:<9}  {self.variant}{under}: {words.MEASURES[self.measure].label} {direction} by "
+            f"{words.number(self.worsening)} points ({words.interval(self.low, self.high)}; n = {self.n}), "
+            f"allowed {words.number(self.limit)}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-able values."""
+        return asdict(self)
+
+
+def check_run(view: RunView, limits: Mapping[str, float], confidence: float) -> list[Check]:
+    """Return one check for each comparison whose measure has a limit (in percentage points).
+
+    Raises:
+        InputError: the study is not finished, or has nothing to compare: it must not pass unseen.
+
+    """
+    if not view.complete:
+        raise InputError("the study is not finished", where=view.name, hint="Finish it with `durometer run`.")
+    checks = [
+        _check(comparison, limits[comparison["measure"]])
+        for comparison in compare_variants(view, confidence)
+        if comparison["measure"] in limits
+    ]
+    if not checks:
+        raise InputError(
+            "nothing to hold against the limits: no variant has an original to compare with",
+            where=view.name,
+            hint="A study needs the variant `original` and at least one compressed variant.",
+        )
+    return checks
+
+
+def passed(checks: Sequence[Check], *, strict: bool = False) -> bool:
+    """Whether no check is ``worse`` (nor, if ``strict``, ``undecided``)."""
+    return all(check.verdict == "within" or (check.verdict == "undecided" and not strict) for check in checks)
+
+
+def _check(comparison: Mapping[str, Any], limit: float) -> Check:
+    higher = comparison["measure"] in WORSE_WHEN_HIGHER
+    value, low, high = (comparison[key] for key in ("difference", "low", "high"))
+    if value is None or low is None or high is None:  # no pair, or a single snippet: nothing is known
+        value, low, high = value or 0.0, -100.0, 100.0
+    worsening, low, high = (value, low, high) if higher else (-value, -high, -low)
+    verdict: Verdict = "worse" if low > limit else "within" if high <= limit else "undecided"
+    names = {key: comparison[key] for key in ("task", "victim", "variant", "attack", "measure", "n")}
+    return Check(**names, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict)

@@ -1,0 +1,56 @@
+"""The gate looks at intervals, never at point estimates alone, and never lets an unfinished study pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from synthetic_view import build_view
+
+from durometer.errors import InputError
+from durometer.report.gate import check_run, passed
+from durometer.study.view import RunView
+
+
+@pytest.fixture(scope="module")
+def studied() -> RunView:
+    return build_view(samples=400)
+
+
+def test_a_clearly_worse_variant_fails_with_its_numbers(studied: RunView) -> None:
+    checks = check_run(studied, {"asr": 5.0}, 0.95)
+    worse = [c for c in checks if c.verdict == "worse"]
+    assert {c.variant for c in worse} == {"distilled"}
+    assert not passed(checks)
+    assert "distilled under MHM: ASR rises by" in " ".join(map(str, worse))
+    assert all(c.low > 5.0 for c in worse)
+
+
+def test_generous_limits_pass_even_strictly(studied: RunView) -> None:
+    checks = check_run(studied, {"asr": 60.0, "accuracy": 20.0, "robust_accuracy": 60.0}, 0.95)
+    assert {c.verdict for c in checks} == {"within"}
+    assert passed(checks, strict=True)
+    assert {c.measure for c in checks} == {"asr", "accuracy", "robust_accuracy"}
+
+
+def test_a_small_study_is_undecided_which_only_strict_refuses() -> None:
+    checks = check_run(build_view(samples=30, variants=3), {"accuracy": 1.0}, 0.95)
+    verdicts = {c.verdict for c in checks}
+    assert "undecided" in verdicts
+    assert "worse" not in verdicts
+    assert passed(checks)
+    assert not passed(checks, strict=True)
+
+
+def test_confidence_widens_the_interval(studied: RunView) -> None:
+    narrow = check_run(studied, {"asr": 5.0}, 0.8)
+    wide = check_run(studied, {"asr": 5.0}, 0.999)
+    for a, b in zip(narrow, wide, strict=True):
+        assert b.low <= a.low <= a.worsening <= a.high <= b.high
+
+
+def test_an_unfinished_or_lonely_study_never_passes(studied: RunView) -> None:
+    with pytest.raises(InputError, match="not finished"):
+        check_run(replace(studied, complete=False), {"asr": 5.0}, 0.95)
+    with pytest.raises(InputError, match="no variant has an original"):
+        check_run(build_view(samples=20, variants=1), {"asr": 5.0}, 0.95)
