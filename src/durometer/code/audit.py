@@ -177,33 +177,32 @@ class _Judged:
 
 def _judge(before: Snippet, restored: str, strict: bool) -> _Judged:
     """Prove, then look closer at what the proof refuses."""
-    first = prove(before.source, restored, before.language, allow_function_name=not strict)
-    verdict, edited, reserved = first, restored, dict[str, str]()
-    reasons = set(first.reasons)
+    first = verdict = prove(before.source, restored, before.language, allow_function_name=not strict)
+    reasons, notes, moved = set(first.reasons), [str(note) for note in first.notes], dict[str, str]()
+    edited, reserved = restored, dict[str, str]()
     if reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD, Reason.TOKEN_CHANGE}:
         edited, reserved = _without_reserved_words(before, restored)
     if reserved:
         # A keyword in the place of a name breaks the parse, and the parser's recovery invents more changes.
         verdict = prove(before.source, edited, before.language, allow_function_name=not strict)
         reasons = {Reason.RESERVED_WORD, *verdict.reasons} | (reasons & {Reason.PARSE_ERROR})
-    renames, notes = dict(verdict.renames), [str(note) for note in verdict.notes]
+        notes = [str(note) for note in verdict.notes]
     if not strict and reasons & _MOVED:
         settled = settle(before, parse(edited, before.language))
-        if (
-            settled is not None
-            and set(prove(before.source, settled.original, before.language).reasons) <= _MOVED
-        ):
-            rest = prove(settled.original, edited, before.language)
-            reasons = reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD} | set(rest.reasons)
-            renames = {**rest.renames, **settled.fields, **settled.doubtful}
+        if settled and set(prove(before.source, settled.original, before.language).reasons) <= _MOVED:
+            verdict = prove(settled.original, edited, before.language)
+            reasons = reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD} | set(verdict.reasons)
+            moved = {**settled.fields, **settled.doubtful}
             notes += [OWN_FIELD] * bool(settled.fields) + [DOUBTFUL_LOCAL] * bool(settled.doubtful)
             notes += [FOREIGN_MEMBER] * settled.foreign
     if not strict and Reason.NOT_INJECTIVE in reasons and reasons.isdisjoint(_CLASHES):
         reasons.discard(Reason.NOT_INJECTIVE)
         notes.append(MERGED_NAMES)
-    renames = {old: reserved.get(new, new) for old, new in renames.items()}
-    line = first.first_line if reasons else None
-    return _Judged(frozenset(reasons), tuple(notes), renames, line, first.detail if reasons else "")
+    renames = {old: reserved.get(new, new) for old, new in {**verdict.renames, **moved}.items()}
+    if not reasons:
+        return _Judged(frozenset(), tuple(notes), renames, None, "")
+    told = first if reserved or not verdict.detail else verdict
+    return _Judged(frozenset(reasons), tuple(notes), renames, told.first_line, told.detail)
 
 
 def _without_reserved_words(before: Snippet, edited: str) -> tuple[str, dict[str, str]]:

@@ -20,6 +20,7 @@ _SHORT = ('"', "'")
 _LONG = ('"""', "'''", "`")
 _CORRUPTED_LINES = 4
 _BLOCK_COMMENTS = frozenset(("java", "c", "cpp", "javascript", "go"))
+_CONTINUED = frozenset(("c", "cpp", "python", "javascript"))  # a backslash may hide the end of a line
 _FLAT = re.compile(r"(?:\\n)+")
 
 
@@ -40,22 +41,22 @@ def undo_newline_flattening(original: str, edited: str, language: str) -> tuple[
         parts.append(edited[position:start])
         if start == len(edited):
             break
-        piece, position = _restore(edited, start, kind, guide)
+        piece, position = _restore(edited, start, kind, guide, language in _CONTINUED)
         parts.append(piece)
         restored += piece != edited[start:position]
     return "".join(parts), restored
 
 
-def _restore(edited: str, start: int, kind: str, guide: _Guide) -> tuple[str, int]:
+def _restore(edited: str, start: int, kind: str, guide: _Guide, continued: bool) -> tuple[str, int]:
     """Return the text that belongs at ``start``, and where the edited text goes on after it."""
-    end, closed = _end(edited, start, kind)
+    end, closed = _end(edited, start, kind, continued=continued)
     here = edited[start:end]
     if any(here == text for text, _ in guide):
         return here, end
-    if not closed or kind in _LONG:
+    if not closed or "\n" in here:
         for text, pattern in guide:
             match = pattern.match(edited, start)
-            if match is not None and match.end() >= (start + 1 if kind in _LONG else end):
+            if match is not None:
                 return text, match.end()
     if not closed and kind in _SHORT:
         return _join_corrupted(edited, start, kind, guide)
@@ -93,11 +94,13 @@ def _opening(comment: str, language: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(comment)}|{block}\"\"\"|'''|[\"'`]")
 
 
-def _end(text: str, start: int, kind: str, *, opened: bool = False) -> tuple[int, bool]:
+def _end(
+    text: str, start: int, kind: str, *, opened: bool = False, continued: bool = False
+) -> tuple[int, bool]:
     """Return where the literal or comment ends, and whether it is closed there.
 
-    A short literal ends unclosed at the end of its line; a backslash hides the character after it, but not a
-    line feed.
+    A short literal ends unclosed at the end of its line; a backslash hides the character after it, a line
+    feed only where literals may be ``continued``.
     """
     if kind in ("//", "#"):
         end = text.find("\n", start)
@@ -107,7 +110,7 @@ def _end(text: str, start: int, kind: str, *, opened: bool = False) -> tuple[int
         return (len(text), False) if end < 0 else (end + 2, True)
     position = start if opened else start + len(kind)
     while position < len(text):
-        if text[position] == "\\" and text[position + 1 : position + 2] != "\n":
+        if text[position] == "\\" and (continued or text[position + 1 : position + 2] != "\n"):
             position += 2
         elif text[position] == "\n" and kind in _SHORT:
             return position, False
@@ -127,7 +130,17 @@ def _guide(original: str, language: str) -> _Guide:
     if "\\n" not in original:
         return ()
     found = sorted(set(_pieces(original, language)), key=lambda text: (-len(text), text))
-    return tuple((text, re.compile(r"\n+".join(map(re.escape, _FLAT.split(text))))) for text in found)
+    return tuple((text, _flattened(text)) for text in found)
+
+
+def _flattened(text: str) -> re.Pattern[str]:
+    parts = _FLAT.split(text)
+    if text.startswith(("//", "#")):
+        # The line feed that ends a comment is not the comment's.
+        while parts[-1] == "":
+            parts.pop()
+        return re.compile(r"\n+".join(map(re.escape, parts)) + r"(?=\n|\Z)")
+    return re.compile(r"\n+".join(map(re.escape, parts)))
 
 
 def _pieces(original: str, language: str) -> Iterator[str]:
@@ -137,6 +150,6 @@ def _pieces(original: str, language: str) -> Iterator[str]:
         start, kind = _next_start(original, position, comment, language)
         if start == len(original):
             return
-        position, _ = _end(original, start, kind)
+        position, _ = _end(original, start, kind, continued=language in _CONTINUED)
         if kind != "/*" and "\\n" in original[start:position]:
             yield original[start:position]
