@@ -184,6 +184,19 @@ class Limits(Strict):
     max_seconds: float | None = Field(default=None, gt=0)
 
 
+class CandidateConfig(Strict):
+    """Where ALERT and BeamAttack get names from: a ``fill-mask`` model folder, or a file made before."""
+
+    masked_lm: str = ""
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CandidateConfig:
+        if bool(self.masked_lm) == bool(self.file):
+            raise HintedError("say where candidates come from", "Give exactly one of masked_lm and file.")
+        return self
+
+
 class CellPattern(Strict):
     """Cells by name; a field left out matches all, a list matches any of its members."""
 
@@ -223,6 +236,8 @@ class StudyConfig(Strict):
     variants: tuple[VariantConfig, ...] = ()
     attacks: tuple[AttackConfig, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    candidates: CandidateConfig | None = None
+    rename_function_name: bool = False
     include: tuple[CellPattern, ...] = ()
     exclude: tuple[CellPattern, ...] = ()
     machine: Annotated[MachineOptions, BeforeValidator(lambda v: v or {})] = MachineOptions()
@@ -272,6 +287,8 @@ class StudyConfig(Strict):
             task["corpus"] = f"{reader.partition(':')[0]}#{split}"  # the path says where, not what
         for victim in data["victims"]:
             victim["card"] = Path(victim["card"]).name
+        for field, path in (data["candidates"] or {}).items():
+            data["candidates"][field] = Path(path).name
         return content_hash(canonical_json(data))
 
 

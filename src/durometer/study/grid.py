@@ -34,6 +34,10 @@ def expand(config: StudyConfig, source: Source) -> StudyConfig:
         for options, label in _option_grid(ATTACKS, attack.kind, attack.options, source, ("attacks", index)):
             name = f"{attack.name or attack.kind}{label}"
             attacks.append(AttackConfig.model_construct(kind=attack.kind, name=name, options=options))
+        if _needs_candidates(attacks[-1]) and config.candidates is None:
+            what = f"{attack.kind} needs substitute names, and none are given"
+            hint = "Give `candidates: {masked_lm: FOLDER}` or `candidates: {file: FILE}`."
+            raise source.error(("attacks", index), what, hint)
     variants = [
         v for i, variant in enumerate(config.variants) for v in _variants(variant, source, ("variants", i))
     ]
@@ -57,6 +61,12 @@ def expand(config: StudyConfig, source: Source) -> StudyConfig:
             "tasks": tuple(tasks),
         }
     )
+
+
+def _needs_candidates(attack: AttackConfig) -> bool:
+    from durometer.attacks.strength import attack_from
+
+    return bool(getattr(attack_from({"kind": attack.kind} | attack.options), "needs_candidates", False))
 
 
 def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from durometer.study.plan import Node
 from durometer.types import Outcome, Sample
 
 ORIGIN = "victim_origin.json"
+GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
 PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
 
 
@@ -230,6 +231,7 @@ class CellAttack:
     victim: Any
     tools: Any
     search: Any
+    width: int
 
     def attack(self, ids: Sequence[str]) -> Iterator[Outcome]:
         """Attack these samples; each outcome is independent of the others."""
@@ -245,20 +247,55 @@ class CellAttack:
             self.task,
             seed=cell.seed,
             # Variants share their random numbers: comparisons are paired to the draw.
-            cell=f"{cell.task} {cell.attack}",
+            cell=f"{cell.task} {config['attack']['kind']}",
             limits=Limits(**limits),
+            width=self.width,
             tools=self.tools,
         )
 
 
 def open_cell(node: Node, artefacts: Artefacts, device: str, previous: CellAttack | None) -> CellAttack:
     """Load what the cell needs; ``previous`` lends its victim if it is the same."""
-    from durometer.attacks.base import ATTACKS, Tools
+    from durometer.attacks.strength import attack_from
+    from durometer.victims.oracle import Oracle
 
     task = task_of(node.cell.task)
-    victim = previous.victim if previous else load_victim(artefacts.path(node.inputs["model"]), task, device)
-    attack = dict(node.config["attack"])
-    words = artefacts.read_json(node.inputs["tools"], "vocabulary.json")
-    kind: Any = ATTACKS.get(attack.pop("kind"))
-    tools = Tools(vocabulary=tuple(words))
-    return CellAttack(node, artefacts.path(node.inputs["corpus"]), task, victim, tools, kind(**attack))
+    corpus = artefacts.path(node.inputs["corpus"])
+    if previous:
+        oracle = previous.victim
+    else:
+        oracle = Oracle(load_victim(artefacts.path(node.inputs["model"]), task, device), task)
+    attack = attack_from(node.config["attack"])
+    tools = _tools(node, artefacts, attack, oracle, device)
+    return CellAttack(node, corpus, task, oracle, tools, attack, 1 if device == "cpu" else GPU_WIDTH)
+
+
+def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: str) -> Any:
+    """Return the names and gradients that the attack asks for."""
+    from durometer.attacks.base import Tools
+
+    tools = Tools(
+        vocabulary=tuple(artefacts.read_json(node.inputs["tools"], "vocabulary.json")),
+        rename_function_name=node.config["rename_function_name"],
+    )
+    if getattr(attack, "needs_gradients", False):
+        from durometer.attacks.gradients import gradient_source
+
+        tools = replace(tools, gradients=gradient_source(oracle))
+    if not getattr(attack, "needs_candidates", False):
+        return tools
+    from durometer.attacks.candidate_files import CandidateFile, cached
+
+    if "file" in node.hints:
+        samples = read_samples(artefacts.path(node.inputs["corpus"]), "test")
+        return replace(tools, candidates=CandidateFile(Path(node.hints["file"]), samples))
+    from durometer.attacks.candidates import MaskedLM
+
+    model = MaskedLM.load(Path(node.hints["masked_lm"]), device=device)
+    cache = artefacts.run / "candidates"  # by content: shared by all cells, kept between sessions
+    return replace(
+        tools,
+        candidates=cached(model.substitutes, cache, f"{model.fingerprint} substitutes"),
+        fills=cached(model.fills, cache, f"{model.fingerprint} fills"),
+        similarity=model.similarity,
+    )

@@ -99,7 +99,11 @@ class _Builder:
         self.config = config
         self.nodes: dict[str, Node] = {}
         self.cells: list[Node] = []
-        self.wanted: dict[str, list[Node]] = {}  # measures and latency of victims that have cells
+        self.names: dict[str, Any] = {"rename_function_name": config.rename_function_name}
+        self.hints: dict[str, Any] = {}
+        if config.candidates is not None:
+            self.hints = {key: path for key, path in config.candidates.model_dump().items() if path}
+            self.names["candidates"] = {key: _fingerprint(Path(path)) for key, path in self.hints.items()}
 
     def add(self, node: Node) -> Node:
         return self.nodes.setdefault(node.name, node)
@@ -171,12 +175,17 @@ class _Builder:
                     "seed": seed,
                 }
                 if self._is_wanted(key):
-                    config = {"cell": key, "attack": {"kind": attack.kind} | attack.options, "limits": limits}
+                    config = {
+                        "cell": key,
+                        "attack": {"kind": attack.kind} | attack.options,
+                        "limits": limits,
+                        **self.names,
+                    }
                     inputs = {"model": form.name, "corpus": corpus.name, "tools": tools.name}
                     label = f"{victim.name} {variant} × {attack.name}" + (
                         f" seed {seed}" if len(self.config.seeds) > 1 else ""
                     )
-                    cells.append(Node("cell", label, config, inputs))
+                    cells.append(Node("cell", label, config, inputs, self.hints))
         return cells
 
     def _is_wanted(self, cell: Mapping[str, object]) -> bool:

@@ -54,8 +54,8 @@ STUDIES = {
         preset="small",
         training="{epochs: 2, pretrain_epochs: 0.5, evaluations: 2}",
         distill_epochs=2,
-        iterations=20,
-        samples=100,
+        iterations=10,
+        samples=80,
     ),
     "demo-full": DEMO.format(
         size="full",
