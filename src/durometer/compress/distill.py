@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from durometer.compress.configs import Distill
@@ -21,27 +23,53 @@ from durometer.victims.train import TEMPERATURE, LabelledRows, accuracy
 EVALUATIONS = 4
 
 
+class Fields(NamedTuple):
+    """What a family calls its depth and its widths."""
+
+    layers: tuple[str, ...]
+    hidden: str
+    heads: tuple[str, ...]
+    inner: tuple[str, ...]
+
+
+BART = Fields(
+    ("encoder_layers", "decoder_layers"),
+    "d_model",
+    ("encoder_attention_heads", "decoder_attention_heads"),
+    ("encoder_ffn_dim", "decoder_ffn_dim"),
+)
+BERT = Fields(("num_hidden_layers",), "hidden_size", ("num_attention_heads",), ("intermediate_size",))
+GPT2 = Fields(("n_layer",), "n_embd", ("n_head",), ("n_inner",))
+FAMILIES = {"roberta": BERT, "bert": BERT, "gpt2": GPT2, "bart": BART, "plbart": BART}
+
+
 def student_config(teacher: dict[str, Any], config: Distill) -> dict[str, Any]:
-    """Return the student's transformers configuration; widths stay multiples of the number of heads.
+    """Return the student's transformers configuration; the width stays a multiple of the number of heads.
 
     Raises:
-        RefusedError: the teacher is not RoBERTa-shaped, or nothing would be smaller.
+        RefusedError: the teacher's family is not known, or nothing would be smaller.
 
     """
-    if teacher.get("model_type") not in ("roberta", "bert"):
-        raise RefusedError(f"cannot shrink a {teacher.get('model_type')!r} encoder", where=config.kind)
-    heads = int(teacher["num_attention_heads"])
-    while heads > 1 and teacher["hidden_size"] * config.width / heads < 12:
-        heads //= 2
-    hidden = max(heads, round(teacher["hidden_size"] * config.width / heads) * heads)
+    fields = FAMILIES.get(teacher.get("model_type", ""))
+    if fields is None:
+        raise RefusedError(f"cannot shrink a {teacher.get('model_type')!r}", where=config.kind)
     student = dict(teacher)
-    student["num_hidden_layers"] = max(1, round(teacher["num_hidden_layers"] * config.layers))
-    student["hidden_size"], student["num_attention_heads"] = hidden, heads
-    student["intermediate_size"] = max(1, round(teacher["intermediate_size"] * config.width))
-    if student == teacher:
-        raise RefusedError(
-            "the student would be as large as its teacher", where=config.kind, hint="Lower layers or width."
-        )
+    heads = int(teacher[fields.heads[0]])
+    while heads > 1 and teacher[fields.hidden] * config.width / heads < 12:
+        heads //= 2
+    hidden = max(heads, round(teacher[fields.hidden] * config.width / heads) * heads)
+    student[fields.hidden] = hidden
+    student |= dict.fromkeys(fields.heads, heads)
+    for name in fields.layers:
+        student[name] = max(1, round(teacher[name] * config.layers))
+    for name in fields.inner:
+        inner = teacher.get(name) or 4 * teacher[fields.hidden]
+        student[name] = max(1, round(inner * config.width))
+    if all(
+        student[n] == (teacher.get(n) or student[n]) for n in (*fields.layers, fields.hidden, *fields.inner)
+    ):
+        what = "the student would be as large as its teacher"
+        raise RefusedError(what, where=config.kind, hint="Lower layers or width.")
     return student
 
 
@@ -143,25 +171,35 @@ def similarities(first: Tensor, second: Tensor) -> Tensor:
     return functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T / TEMPERATURE
 
 
+LAYER = re.compile(r"^(.*?\b(?:layer|layers|h|block)\.)(\d+)(\..*)$")
+
+
+def _layer_counts(names: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        match = LAYER.match(name)
+        if match:
+            counts[match[1]] = max(counts.get(match[1], 0), int(match[2]) + 1)
+    return counts
+
+
 @torch.no_grad()
 def initialise(student: EncoderNetwork, teacher: EncoderNetwork) -> None:
     """Start the student from the teacher: its layers where widths agree, else projected embeddings."""
     own, given = student.state_dict(), teacher.state_dict()
-    kept = student.config.num_hidden_layers
-    chosen = [round((i + 1) * teacher.config.num_hidden_layers / kept) - 1 for i in range(kept)]
     if student.config.hidden_size == teacher.config.hidden_size:
-        for name in own:
-            source = name
-            if name.startswith("encoder.encoder.layer."):
-                index = int(name.split(".")[3])
-                source = name.replace(f"layer.{index}.", f"layer.{chosen[index]}.", 1)
-            if given[source].shape == own[name].shape:
-                own[name].copy_(given[source])
+        mine, theirs = _layer_counts(own), _layer_counts(given)
+        for name, tensor in own.items():
+            source, match = name, LAYER.match(name)
+            if match:
+                index = round((int(match[2]) + 1) * theirs[match[1]] / mine[match[1]]) - 1
+                source = f"{match[1]}{index}{match[3]}"
+            if given[source].shape == tensor.shape:
+                tensor.copy_(given[source])
         return
-    words = given["encoder.embeddings.word_embeddings.weight"]
+    tables = [f"{name}.weight" for name, m in teacher.named_modules() if isinstance(m, nn.Embedding)]
+    words = given[tables[0]]
     directions = torch.linalg.svd(words - words.mean(0), full_matrices=False).Vh[: student.config.hidden_size]
-    scale = float(own["encoder.embeddings.word_embeddings.weight"].std())
-    for table in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
-        name = f"encoder.embeddings.{table}.weight"
-        projected = given[name] @ directions.T
-        own[name].copy_(projected * (scale / max(float((words @ directions.T).std()), 1e-12)))
+    scale = float(own[tables[0]].std()) / max(float((words @ directions.T).std()), 1e-12)
+    for name in tables:
+        own[name].copy_(given[name] @ directions.T * scale)

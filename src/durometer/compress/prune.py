@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from durometer.compress.configs import MagnitudePrune
 from durometer.corpora.base import Corpus
@@ -13,15 +14,15 @@ from durometer.victims.loop import Progress, silent
 from durometer.victims.presets import TrainConfig
 from durometer.victims.train import fine_tune
 
-ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj")
+ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "c_attn")
 
 
 def prunable(network: nn.Module, targets: str = "all") -> dict[str, Tensor]:
-    """Return the weights of the encoder's linears by name: neither embeddings, nor biases, nor the head."""
+    """Return the weights of the encoder's linears (GPT-2's Conv1D too): no embeddings, biases or head."""
     return {
         f"{name}.weight": module.weight
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear)
+        if isinstance(module, nn.Linear | Conv1D)
         and name.startswith("encoder.")
         and (targets == "all" or name.rsplit(".", 1)[-1] in ATTENTION)
     }

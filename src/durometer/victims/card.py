@@ -37,7 +37,7 @@ class VictimCard(BaseModel):
     name: str = Field(min_length=1)
     task: str = ""
     path: str = Field(min_length=1)
-    architecture: Literal["encoder"] = "encoder"
+    architecture: Literal["encoder", "decoder", "encoder-decoder"] = "encoder"  # for people
     head: HeadConfig = HeadConfig()
     head_prefix: str = "classifier."
     pair_head: str | None = None

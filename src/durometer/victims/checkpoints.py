@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,12 @@ from torch import Tensor
 from durometer.errors import InputError
 
 # Parts of other models' files that a classifier does not use.
-UNUSED = ("pooler.", "lm_head.", "cls.", "position_ids", "embeddings.token_type_ids")
-WORDS = "embeddings.word_embeddings.weight"
+UNUSED = re.compile(
+    r"(^|\.)(pooler|lm_head|cls)\.|position_ids$|token_type_ids$|(^|\.)attn\.(masked_)?bias$|final_logits_bias$"
+)
+# Word embeddings of BERT's kin, GPT-2, and BART's and T5's kin (whose sides share one table).
+WORDS = ("embeddings.word_embeddings.weight", "wte.weight", "shared.weight")
+TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 
 
 def locate(path: str, *, allow_download: bool = False) -> Path:
@@ -101,10 +106,7 @@ def split_tensors(
         InputError: no encoder is recognised, or there are weights that belong to neither.
 
     """
-    prefixes = [name.removesuffix(WORDS) for name in tensors if name.endswith(WORDS)]
-    if len(prefixes) != 1:
-        raise InputError(f"expected one encoder, found {len(prefixes)} word embeddings", where=where)
-    prefix = prefixes[0]
+    prefix = encoder_prefix(tensors, where)
     encoder: dict[str, Tensor] = {}
     head: dict[str, Tensor] = {}
     unknown: list[str] = []
@@ -112,7 +114,7 @@ def split_tensors(
         inner = name.removeprefix(prefix) if prefix and name.startswith(prefix) else name
         if name.startswith(head_prefix):
             head[name.removeprefix(head_prefix)] = tensor
-        elif any(part in inner for part in UNUSED):
+        elif UNUSED.search(inner):
             continue
         elif name.startswith(prefix):
             encoder[inner] = tensor
@@ -125,6 +127,16 @@ def split_tensors(
             hint="Set head_prefix in the victim card to what the head's names begin with.",
         )
     return encoder, head
+
+
+def encoder_prefix(tensors: Mapping[str, Tensor], where: str) -> str:
+    """Return what the names of the encoder's weights begin with (``roberta.``, ``transformer.``, "")."""
+    found = {name.removesuffix(word) for name in tensors for word in WORDS if name.endswith(word)}
+    if not found:
+        found = {name.removesuffix(word) for name in tensors for word in TIED if name.endswith(word)}
+    if len(found) != 1:
+        raise InputError(f"expected one encoder, found {len(found)} tables of word embeddings", where=where)
+    return found.pop()
 
 
 def find_tokenizer(location: Path) -> Tokenizer:

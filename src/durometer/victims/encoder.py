@@ -1,10 +1,11 @@
-"""The network of an encoder victim: a RoBERTa-shaped encoder and a classification head of our own.
+"""The network of a classifying victim: an encoder, decoder or encoder-decoder, and a head of our own.
 
 The papers' heads: one snippet (CodeXGLUE defect detection) reads the first state through dense, tanh,
 projection; a pair (CodeXGLUE clone detection) encodes each snippet alone and concatenates the two first
-states. Departures, both options: ``pooling="mean"`` averages the states, and ``pair_features="interaction"``
-adds ``|a − b|`` and ``a·b`` to the concatenation, without which a small model trained from scratch in
-minutes does not learn to compare.
+states. Decoders and encoder-decoders read the state of the last id instead (``pooling="last"``: GPT-2's
+and BART's classifiers), so that no count of ``</s>`` matters. Departures, both options: ``pooling="mean"``
+averages the states, and ``pair_features="interaction"`` adds ``|a − b|`` and ``a·b`` to the concatenation,
+without which a small model trained from scratch in minutes does not learn to compare.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel
 
-Pooling = Literal["first", "mean"]
+Pooling = Literal["first", "mean", "last"]
 
 
 class HeadConfig(BaseModel):
@@ -29,6 +30,7 @@ class HeadConfig(BaseModel):
     pooling: Pooling = "first"
     pair_features: Literal["concat", "interaction"] = "concat"
     classes: int = Field(default=2, ge=2)
+    layout: Literal["dense", "linear"] = "dense"  # dense, tanh, projection; or the projection alone (GPT-2)
     hidden: int | None = Field(default=None, ge=1)  # width of the dense layer; the encoder's when None
     single_logit: bool = False  # one output through a sigmoid (CodeXGLUE defect detection), as logits (0, z)
 
@@ -46,19 +48,21 @@ class HeadConfig(BaseModel):
 
 
 class Head(nn.Module):
-    """Dense, tanh, projection, with dropout before both: the layout of RobertaClassificationHead."""
+    """Dense, tanh, projection, with dropout before both: RobertaClassificationHead's and BART's layout."""
 
     def __init__(self, config: HeadConfig, encoder_width: int, dropout: float) -> None:
         super().__init__()
-        hidden = config.hidden or encoder_width
-        self.dense = nn.Linear(config.width(encoder_width), hidden)
+        width = config.width(encoder_width)
+        hidden = width if config.layout == "linear" else config.hidden or encoder_width
+        self.dense = nn.Linear(width, hidden) if config.layout == "dense" else None
         self.dropout = nn.Dropout(dropout)
         self.out_proj = nn.Linear(hidden, 1 if config.single_logit else config.classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits [rows, classes] for features [rows, width]."""
-        hidden = torch.tanh(self.dense(self.dropout(features)))
-        logits: Tensor = self.out_proj(self.dropout(hidden))
+        if self.dense is not None:
+            features = torch.tanh(self.dense(self.dropout(features)))
+        logits: Tensor = self.out_proj(self.dropout(features))
         return logits
 
 
@@ -71,8 +75,7 @@ class EncoderNetwork(nn.Module):
         self.head_config = head
         kwargs = {"add_pooling_layer": False} if config.model_type in ("roberta", "bert") else {}
         self.encoder = AutoModel.from_config(config, **kwargs)
-        dropout = getattr(config, "classifier_dropout", None)
-        self.head = Head(head, config.hidden_size, config.hidden_dropout_prob if dropout is None else dropout)
+        self.head = Head(head, config.hidden_size, head_dropout(config))
 
     def states(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return pooled states [rows, hidden] for ids [rows, length]; no ``mask`` means no padding."""
@@ -81,7 +84,8 @@ class EncoderNetwork(nn.Module):
         if plain and not bool((ids == self.config.pad_token_id).any()):
             hidden = roberta_states(self.encoder, self.encoder.embeddings.word_embeddings(ids))
         else:
-            hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            extra = {"decoder_input_ids": ids} if self.config.model_type == "t5" else {}
+            hidden = self.encoder(input_ids=ids, attention_mask=mask, **extra).last_hidden_state
         return pool(hidden, mask, self.head_config.pooling)
 
     def logits(self, first: Tensor, second: Tensor | None = None) -> Tensor:
@@ -93,13 +97,26 @@ class EncoderNetwork(nn.Module):
 
 
 def pool(hidden: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
-    """Return one state a row: the first, or the mean over unmasked positions."""
+    """Return one state a row: the first, the last unmasked, or the mean over unmasked positions."""
     if pooling == "first":
         return hidden[:, 0]
+    if pooling == "last":
+        if mask is None:
+            return hidden[:, -1]
+        return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1]
     if mask is None:
         return hidden.mean(dim=1)
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def head_dropout(config: Any) -> float:
+    """Return the dropout that the configuration wants before the head, under whichever name."""
+    for name in ("classifier_dropout", "hidden_dropout_prob", "dropout", "resid_pdrop", "dropout_rate"):
+        value = getattr(config, name, None)
+        if value is not None:
+            return float(value)
+    return 0.0
 
 
 def features(first: Tensor, second: Tensor | None, config: HeadConfig) -> Tensor:

@@ -181,13 +181,17 @@ class EncoderVictim:
             weight.copy_(roundtrip(weight, self.packing.get(name, "dense")))
         self.forget()
 
+    def weights(self) -> dict[str, Tensor]:
+        """Return every tensor once: tables that are tied keep their first name."""
+        return untied(self.network)
+
     @property
     def content_hash(self) -> str:
         """Hash of the weights, the head, the framing and the tokenizer."""
         spec = self.spec.model_dump(mode="json", include={"encoder", "head", "framing", "labels"})
         digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
         digest.update(self.text.tokenizer.to_str().encode())
-        for name, tensor in sorted(self.network.state_dict().items()):
+        for name, tensor in sorted(self.weights().items()):
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
@@ -206,7 +210,7 @@ class EncoderVictim:
         self.text.tokenizer.save(str(folder / TOKENIZER))
         if probes:
             write_self_test(self, probes, folder / SELF_TEST)
-        write_weights(folder / WEIGHTS, self.network.state_dict(), self.packing)
+        write_weights(folder / WEIGHTS, self.weights(), self.packing)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", shapes: Shapes | None = None) -> EncoderVictim:
@@ -253,11 +257,24 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def load_exactly(network: torch.nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
     """Load every tensor, or say which are missing, unknown or of another shape."""
-    expected = network.state_dict()
+    expected = untied(network)
+    aliases = network.state_dict().keys() - expected.keys()
+    weights = {name: tensor for name, tensor in weights.items() if name not in aliases}
     missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
     if missing or unknown:
         raise InputError(f"weights do not fit: missing {missing[:3]}, unknown {unknown[:3]}", where=where)
     wrong = [name for name in expected if expected[name].shape != weights[name].shape]
     if wrong:
         raise InputError(f"{wrong[0]} has shape {tuple(weights[wrong[0]].shape)}", where=where)
-    network.load_state_dict(dict(weights))
+    network.load_state_dict(dict(weights), strict=False)
+
+
+def untied(network: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the state dict without the second and later names of tensors that share memory."""
+    seen: set[int] = set()
+    result: dict[str, Tensor] = {}
+    for name, tensor in network.state_dict().items():
+        if tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            result[name] = tensor
+    return result

@@ -18,10 +18,12 @@ from durometer.victims.checkpoints import (
     read_tensors,
     split_tensors,
 )
-from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
+from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
 from durometer.victims.huggingface import CARD, EncoderSpec, EncoderVictim, load_exactly
 from durometer.victims.text import Framing
 
+UNLIMITED = 1_000_000
+DEFAULT_WINDOW = 1024
 BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
 
 
@@ -60,21 +62,31 @@ def guess_card(folder: Path, name: str) -> VictimCard:
     """Return the card of a plain transformers classifier: class i is logit i, framed with its own ids."""
     config = read_config(folder)
     labels = len(config.get("id2label") or {}) or 2
-    begin, end = config.get("bos_token_id", 0), config.get("eos_token_id", 2)
+    begin, end = (config.get(f"{edge}_token_id") for edge in ("bos", "eos"))
+    decoder = config["model_type"] == "gpt2"
+    pad = config.get("pad_token_id")
+    pooling: Pooling = "first" if config["model_type"] in ("roberta", "bert") else "last"
     return VictimCard(
         name=name,
         path=str(folder),
-        head=HeadConfig(classes=labels),
+        architecture="decoder" if decoder else "encoder" if pooling == "first" else "encoder-decoder",
+        head=HeadConfig(classes=labels, pooling=pooling, layout="linear" if decoder else "dense"),
+        head_prefix="score" if decoder else "classifier." if pooling == "first" else "classification_head.",
         labels=tuple(range(labels)),
         framing=Framing(
-            begin=(begin,), end=(end,), pad=config.get("pad_token_id", 1), max_length=window(config)
+            begin=() if decoder or begin is None else (begin,),
+            end=() if decoder or end is None else (end,),
+            pad=end or 0 if pad is None else pad,  # GPT-2 has no padding token: any id will do under a mask
+            max_length=min(window(config), DEFAULT_WINDOW),
         ),
     )
 
 
 def window(config: dict[str, Any]) -> int:
-    """Return how many ids the positions hold; RoBERTa's begin after the padding id."""
-    positions = int(config.get("max_position_embeddings", 512))
+    """Return how many ids the positions hold; RoBERTa's begin after the padding id, T5's are relative."""
+    if config.get("model_type") == "t5":
+        return UNLIMITED
+    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
     return positions - 2 if config.get("model_type") == "roberta" else positions
 
 
@@ -120,6 +132,11 @@ def _network(
             hint="Fine-tune it first (durometer train), or name the head's file in the card (pair_head).",
         )
     layout = card.head
+    if layout.layout == "linear":  # GPT-2's "score.weight" has no bias and no inner name
+        for name in [n for n in head if n in ("weight", ".weight")]:
+            head["out_proj.weight"] = head.pop(name)
+        if "out_proj.weight" in head:
+            head.setdefault("out_proj.bias", torch.zeros(len(head["out_proj.weight"])))
     if "dense.weight" in head:
         layout = layout.model_copy(update={"hidden": head["dense.weight"].shape[0]})
     if seed is not None:

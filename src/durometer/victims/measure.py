@@ -35,7 +35,7 @@ class Timed(Protocol):
 
 def size_bytes(victim: EncoderVictim) -> int:
     """Return the size of the weights file: what the packing really saves, header included."""
-    return len(weights_bytes(victim.network.state_dict(), victim.packing))
+    return len(weights_bytes(victim.weights(), victim.packing))
 
 
 def parameters(victim: EncoderVictim) -> int:

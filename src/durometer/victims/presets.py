@@ -20,10 +20,15 @@ from durometer.victims.encoder import HeadConfig
 
 
 class EncoderPreset(BaseModel):
-    """The shape of a from-scratch encoder. ``max_length`` counts ids, the framing included."""
+    """The shape of a from-scratch network. ``max_length`` counts ids, the framing included.
+
+    ``architecture``: RoBERTa (``encoder``), GPT-2 (``decoder``) or PLBART (``encoder-decoder``, with
+    ``layers`` on each side).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    architecture: Literal["encoder", "decoder", "encoder-decoder"] = "encoder"
     vocabulary: int = Field(default=3500, ge=300)
     hidden: int = Field(default=96, ge=8)
     layers: int = Field(default=2, ge=1)
@@ -36,9 +41,13 @@ class EncoderPreset(BaseModel):
 
     def encoder(self, vocabulary: int) -> dict[str, Any]:
         """Return the transformers configuration for a tokenizer of ``vocabulary`` entries."""
-        return {
+        ids = {"vocab_size": vocabulary, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+        if self.architecture == "decoder":
+            return ids | self._decoder()
+        if self.architecture == "encoder-decoder":
+            return ids | self._encoder_decoder()
+        return ids | {
             "model_type": "roberta",
-            "vocab_size": vocabulary,
             "hidden_size": self.hidden,
             "num_hidden_layers": self.layers,
             "num_attention_heads": self.heads,
@@ -47,9 +56,38 @@ class EncoderPreset(BaseModel):
             "type_vocab_size": 1,
             "hidden_dropout_prob": self.dropout,
             "attention_probs_dropout_prob": 0.0,
-            "pad_token_id": 1,
-            "bos_token_id": 0,
-            "eos_token_id": 2,
+        }
+
+    def _decoder(self) -> dict[str, Any]:
+        return {
+            "model_type": "gpt2",
+            "n_embd": self.hidden,
+            "n_layer": self.layers,
+            "n_head": self.heads,
+            "n_inner": self.feed_forward,
+            "n_positions": self.max_length,
+            "embd_pdrop": self.dropout,
+            "resid_pdrop": self.dropout,
+            "attn_pdrop": 0.0,
+        }
+
+    def _encoder_decoder(self) -> dict[str, Any]:
+        sides = {
+            f"{side}_{field}": value
+            for side in ("encoder", "decoder")
+            for field, value in (
+                ("layers", self.layers),
+                ("attention_heads", self.heads),
+                ("ffn_dim", self.feed_forward),
+            )
+        }
+        return sides | {
+            "model_type": "plbart",
+            "d_model": self.hidden,
+            "max_position_embeddings": self.max_length,
+            "dropout": self.dropout,
+            "attention_dropout": 0.0,
+            "decoder_start_token_id": 2,
         }
 
     def head(self, *, pair: bool, classes: int) -> HeadConfig:
@@ -90,6 +128,15 @@ PRESETS: dict[str, tuple[EncoderPreset, TrainConfig]] = {
     ),
     "small": (EncoderPreset(), TrainConfig()),
 }
+for _size in ("tiny", "small"):
+    for _architecture in ("decoder", "encoder-decoder"):
+        _shape, _plan = PRESETS[_size]
+        PRESETS[f"{_size}-{_architecture}"] = (
+            _shape.model_copy(
+                update={"architecture": _architecture, "layers": 1 if "-" in _architecture else _shape.layers}
+            ),
+            _plan.model_copy(update={"pretrain_epochs": 0.0}),
+        )
 
 
 def preset(name: str) -> tuple[EncoderPreset, TrainConfig]:

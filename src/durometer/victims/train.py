@@ -15,7 +15,7 @@ from durometer.errors import InputError
 from durometer.rng import derived_seed
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
-from durometer.victims.encoder import EncoderNetwork
+from durometer.victims.encoder import EncoderNetwork, encoder_config
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.loop import LoopPlan, LoopState, Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig
@@ -28,10 +28,10 @@ TEMPERATURE = 0.07
 
 @dataclass(frozen=True)
 class Trained:
-    """A fine-tuned victim, the masked-LM network that it started from, and the validation history's best."""
+    """A fine-tuned victim, the masked-LM network that it started from (encoders), the best evaluation."""
 
     victim: EncoderVictim
-    masked: MaskedNetwork
+    masked: MaskedNetwork | None
     best: LoopState
 
 
@@ -63,22 +63,26 @@ def train_encoder(
     progress("tokenizer", 0, 1, f"{len(texts)} snippets")
     tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary)
     progress("tokenizer", 1, 1, f"{tokenizer.get_vocab_size()} entries")
-    masked = pretrain(
-        texts,
-        tokenizer,
-        shape,
-        config,
-        seed=seed,
-        checkpoint=work / "pretrain.safetensors" if work else None,
-        progress=progress,
-    )
+    masked = None
+    values = shape.encoder(tokenizer.get_vocab_size())
+    if shape.architecture == "encoder":
+        masked = pretrain(
+            texts,
+            tokenizer,
+            shape,
+            config,
+            seed=seed,
+            checkpoint=work / "pretrain.safetensors" if work else None,
+            progress=progress,
+        )
     torch.manual_seed(derived_seed(seed, "head"))
-    network = EncoderNetwork(masked.config, shape.head(pair=pair, classes=classes))
-    network.encoder.load_state_dict(masked.encoder.state_dict())
+    network = EncoderNetwork(encoder_config(values), shape.head(pair=pair, classes=classes))
+    if masked is not None:
+        network.encoder.load_state_dict(masked.encoder.state_dict())
     spec = EncoderSpec(
         name=name,
         task=corpus.task,
-        encoder=shape.encoder(tokenizer.get_vocab_size()),
+        encoder=values,
         head=network.head_config,
         framing=Framing(max_length=shape.max_length),
         labels=tuple(range(classes)),
