@@ -39,7 +39,7 @@ WORDS: Mapping[str, str] = {
     NEWLINE_FLATTENED: "\\n in literals became line feeds; undone",
     OWN_FIELD: "a field of the snippet's own was renamed",
     MERGED_NAMES: "two names became one in separate scopes",
-    DOUBTFUL_LOCAL: "undecided: captured local may be a field",
+    DOUBTFUL_LOCAL: "undecided: the local may be something else",
     FOREIGN_MEMBER: "undecided: System.in along with a field in",
 }
 
