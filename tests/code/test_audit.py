@@ -205,6 +205,6 @@ def test_agrees_with_the_independent_audit(
     found = {reason: counts.percent(count) for reason, count in counts.reasons.items()}
     found["calls, …"] = counts.percent(sum(bool(roles & set(finding.reasons)) for finding in findings))
     assert counts.successes == successes
-    assert counts.invalid_percent == pytest.approx(invalid, abs=0.5)
+    assert counts.invalid_percent == pytest.approx(invalid, abs=0.1)
     for reason, share in shares.items():
-        assert found[reason] == pytest.approx(share, abs=0.5), reason
+        assert found[reason] == pytest.approx(share, abs=0.1), reason

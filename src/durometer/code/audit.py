@@ -35,15 +35,7 @@ FOREIGN_MEMBER = "foreign_member"  # System.in was renamed along with a field ``
 UNDECIDED = frozenset((DOUBTFUL_LOCAL, FOREIGN_MEMBER))
 
 # What remains certain of a text that lost tokens.
-_CERTAIN = frozenset(
-    (
-        Reason.PARSE_ERROR,
-        Reason.TOKEN_CHANGE,
-        Reason.LITERAL_CHANGED,
-        Reason.RESERVED_WORD,
-        Reason.ILLEGAL_NAME,
-    )
-)
+_CERTAIN = frozenset((Reason.PARSE_ERROR, Reason.TOKEN_CHANGE, Reason.LITERAL_CHANGED))
 _CLASHES = frozenset((Reason.CAPTURE, Reason.TOKEN_CHANGE, Reason.PARSE_ERROR, Reason.INCONSISTENT))
 _MOVED = frozenset((Reason.RENAMES_FIELD, Reason.UNDECLARED))
 
@@ -76,7 +68,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts over the successes of one file, or of several."""
+    """Counts over the successes of one file, or of several.
+
+    ``only_undeclared`` are invalid for nothing but a name that the snippet does not declare (mostly a field
+    of the class around a bare method, renamed throughout): some audits let these pass.
+    """
 
     examples: int = 0
     successes: int = 0
@@ -84,6 +80,7 @@ class Tally:
     proven: int = 0
     same_token_count: int = 0
     same_token_count_valid: int = 0
+    only_undeclared: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
 
@@ -145,6 +142,7 @@ def tally(examples: int, findings: Iterable[Finding]) -> Tally:
         valid=sum(finding.valid for finding in findings),
         proven=sum(finding.proven for finding in findings),
         same_token_count=sum(finding.same_token_count for finding in findings),
+        only_undeclared=sum(finding.reasons == (Reason.UNDECLARED,) for finding in findings),
         same_token_count_valid=sum(finding.same_token_count and finding.valid for finding in findings),
         reasons=dict(reasons.most_common()),
         notes=dict(notes.most_common()),
@@ -237,8 +235,11 @@ def _faults_of_claim(before: Snippet, claimed: Sequence[tuple[str, str]]) -> Ite
     own_fields = {binding.name for binding in before.resolution.bindings if binding.role is Role.FIELD}
     listed = {old.strip(): new.strip() for old, new in claimed}
     listed = {old: new for old, new in listed.items() if old != new and old in before.identifiers}
-    if any(map(before.definition.is_reserved, listed.values())):
-        yield Reason.RESERVED_WORD
+    for new in listed.values():
+        if before.definition.is_reserved(new):
+            yield Reason.RESERVED_WORD
+        elif not before.definition.is_legal(new):
+            yield Reason.ILLEGAL_NAME
     for token in before.tokens:
         if token.kind == "identifier" and token.text in listed:
             use = before.use(token)

@@ -95,6 +95,7 @@ def to_json(file: AuditedFile) -> dict[str, object]:
         "undecided": counts.valid - counts.proven,
         "invalid": counts.successes - counts.valid,
         "invalid_percent": counts.invalid_percent,
+        "invalid_only_undeclared": counts.only_undeclared,
         "reasons": dict(counts.reasons),
         "reasons_percent": {reason: counts.percent(count) for reason, count in counts.reasons.items()},
         "notes": dict(counts.notes),
@@ -142,6 +143,9 @@ def in_words(file: AuditedFile) -> Iterable[str]:
     yield f"  {invalid:>7,} {_share(counts, invalid)}  INVALID (an example may have several reasons):"
     for reason, count in counts.reasons.items():
         yield f"  {count:>7,} {_share(counts, count)}  {reason:<17} {WORDS[reason]}"
+    if counts.only_undeclared:
+        only = counts.only_undeclared
+        yield f"  {only:>7,} {_share(counts, only)}  have no other fault than undeclared"
     if counts.notes:
         yield "  no faults, but worth knowing:"
     for note, count in counts.notes.items():
