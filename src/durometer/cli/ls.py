@@ -11,7 +11,7 @@ KINDS = {
     "attacks": "durometer.attacks.base:ATTACKS",
     "compressions": "durometer.compress.base:COMPRESSIONS",
     "tasks": "durometer.tasks.base:TASKS",
-    "corpora": "durometer.corpora.base:CORPORA",
+    "corpora": "durometer.study.corpusfile:BUILTIN durometer.corpora.base:CORPORA",
     "languages": "durometer.code:LANGUAGES",
     "victims": "durometer.victims.presets:PRESETS",
     "studies": "durometer.study.presets:STUDIES",
@@ -31,9 +31,11 @@ def command(
 
     if kind not in KINDS:
         raise UnknownNameError(f"unknown kind {kind!r}", hint=suggest(kind, list(KINDS)))
-    module, _, attribute = KINDS[kind].partition(":")
-    registry = getattr(import_module(module), attribute)
-    entries = {name: describe(registry, name) for name in registry}
+    entries = {}
+    for place in KINDS[kind].split():
+        module, _, attribute = place.partition(":")
+        registry = getattr(import_module(module), attribute)
+        entries |= {name: describe(registry, name) for name in registry}
     if json:
         print(dumps([{"name": name, "description": text} for name, text in entries.items()], indent=1))
         return
@@ -46,7 +48,7 @@ def describe(registry: Any, name: str) -> str:
     """Return the first line of an entry's documentation, or its settings where it is data."""
     if isinstance(registry, dict):
         entry = registry[name]
-        return str(entry[0]) if isinstance(entry, tuple) else ""
+        return str(entry[0] if isinstance(entry, tuple) else entry)
     entry = registry.get(name)
     documented = inspect.isclass(entry) or inspect.isfunction(entry)
     return (inspect.getdoc(entry) or "").partition("\n")[0] if documented else ""

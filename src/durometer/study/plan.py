@@ -201,8 +201,8 @@ def corpus_node(task: TaskConfig) -> Node:
     source, _, split = task.corpus.partition("#")
     reader, _, path = source.partition(":")
     config = {"task": task.task, "reader": reader, "split": split, "options": task.options}
-    config["source"] = _fingerprint(Path(path)) if path and Path(path).exists() else path
-    if not path or not Path(path).exists():
+    config["source"] = _fingerprint(Path(path)) if path else ""
+    if not path:  # generated from the code of this interpreter
         config["python"] = platform.python_version()
     return Node("corpus", f"{task.task} data ({reader})", config, {}, {"path": path})
 
@@ -242,7 +242,7 @@ def _fingerprint(path: Path) -> str:
             with open(file, "rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     except FileNotFoundError:
-        raise InputError("no such file", where=str(path)) from None
+        raise InputError("no such file or folder", where=str(path)) from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(error.filename or path)) from None
     return digest.hexdigest()
