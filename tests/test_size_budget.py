@@ -1,4 +1,8 @@
-"""The size budget: small modules, small functions. When it hurts, change it here, with the reason."""
+"""The size budget: small modules, small functions. When it hurts, change it here, with the reason.
+
+A function is measured from its first statement: the options that a verb declares and the docstring that
+explains shapes, units and errors are documentation, and should not be shortened to fit.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import ast
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 60, 160
+MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 50, 160
 SOURCES = sorted((REPOSITORY / "src").rglob("*.py"))
 
 
@@ -20,7 +24,8 @@ def test_functions_stay_small() -> None:
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or 0) - node.lineno + 1
+                statements = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (node.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
                 if lines > FUNCTION_LINES:
                     long.append(f"{path.name}:{node.lineno} {node.name} {lines}")
     assert long == []
