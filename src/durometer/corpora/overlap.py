@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from durometer.types import Sample
 
-WORD_OR_SIGN = r"\w+|[^\w\s]"
+# Words alone: with signs the cosine is weaker (0.68 instead of 0.76 AUC on BigCloneBench), and a floor must
+# not be lower than need be.
+WORD = r"\w+"
 
 
 def fit_tfidf(texts: Sequence[str]) -> Any:
-    """Return scikit-learn's TF-IDF vectoriser over words and signs, fitted on ``texts``.
+    """Return scikit-learn's TF-IDF vectoriser over words, fitted on ``texts``.
 
     Raises:
         ValueError: ``texts`` holds no word at all.
@@ -22,7 +24,7 @@ def fit_tfidf(texts: Sequence[str]) -> Any:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(token_pattern=WORD_OR_SIGN, lowercase=False, sublinear_tf=True)
+    vectorizer = TfidfVectorizer(token_pattern=WORD, lowercase=False, sublinear_tf=True)
     return vectorizer.fit(texts)
 
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from durometer.corpora.base import Corpus
+from durometer.corpora.builtin_summaries import builtin_summaries, summary_of
+from durometer.errors import InputError
+from durometer.tasks.summarization import Summarization
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return builtin_summaries(seed=1, max_functions=700, test_samples=20)
+
+
+def test_no_docstring_in_the_question_and_no_package_in_two_splits(corpus: Corpus) -> None:
+    groups = []
+    for samples in corpus.splits.values():
+        assert samples
+        groups.append({s.group for s in samples})
+        for sample in samples:
+            (node,) = ast.parse(sample.code).body
+            assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            assert ast.get_docstring(node) is None
+            assert sample.reference
+            assert "\n" not in sample.reference
+            assert sample.label is None
+    assert sum(map(len, groups)) == len(set().union(*groups))
+    assert len(corpus.splits["test"]) == 20
+
+
+def test_same_arguments_same_corpus(corpus: Corpus) -> None:
+    again = builtin_summaries(seed=1, max_functions=700, test_samples=20)
+    assert again.content_hash == corpus.content_hash
+
+
+def test_copying_the_nearest_summary_is_a_weak_floor(corpus: Corpus) -> None:
+    floor = Summarization().floor(corpus.splits["train"], corpus.splits["test"])
+    assert 0.0 < floor["bleu"] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("docstring", "summary"),
+    [
+        ("Return the value.\n\nMore here.", "Return the value"),
+        ("Open a file, e.g. a log,\n    and read it. Then close.", "Open a file, e.g. a log, and read it"),
+        ("Return 1.5 times the given value", "Return 1.5 times the given value"),
+        ("x -> y of this function", ""),
+        (">>> f(1) is a test", ""),
+        ("Too short", ""),
+        ("", ""),
+    ],
+)
+def test_first_sentence(docstring: str, summary: str) -> None:
+    assert summary_of(docstring) == summary
+
+
+def test_errors_say_what_to_do() -> None:
+    with pytest.raises(InputError, match="Known: stdlib, installed"):
+        builtin_summaries(seed=1, source="web")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="Raise max_functions"):
+        builtin_summaries(seed=1, max_functions=10)
