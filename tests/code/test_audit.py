@@ -157,6 +157,10 @@ def test_the_tools_own_list_tells_what_lost_text_hides() -> None:
     finding = audit(METHOD, broken, "java", [("length", "size"), ("read", "class"), ("nothing", "x")])
     assert set(finding.reasons) >= {"token_change", "renames_call", "reserved_word"}
     assert "inconsistent" not in finding.reasons
+    own = audit(
+        METHOD, METHOD.replace("total", "whole").replace("sum +=", "su"), "java", [("total", "whole")]
+    )
+    assert set(own.reasons) == {"parse_error", "token_change"}
 
 
 def test_function_name_is_a_note() -> None:
@@ -164,6 +168,16 @@ def test_function_name_is_a_note() -> None:
     assert finding.proven
     assert finding.notes == ("function_name",)
     assert audit(METHOD, METHOD.replace("total", "whole"), "java", strict=True).reasons == ("function_name",)
+
+
+def test_a_bare_constructor_has_the_snippets_own_name() -> None:
+    original = "public Token(Stream in, Token next) {\n  super(in);\n  this.in = in;\n}\n"
+    finding = audit(original, original.replace("Token", "Key"), "java")
+    assert finding.proven
+    assert finding.notes == ("function_name",)
+    assert finding.renames == {"Token": "Key"}
+    assert audit(original, original.replace("Token(", "Key("), "java").reasons == ("renames_type",)
+    assert audit(original, original.replace("Stream", "Reader"), "java").reasons == ("renames_type",)
 
 
 @pytest.mark.parametrize("hostile", ["", "\0", "}" * 3000, "(" * 10_000, "\udcff\udcfe", "x" * 100_000])

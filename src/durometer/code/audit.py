@@ -21,7 +21,7 @@ from durometer.code.javalang_tokens import JavaLexerError, javalang_tokens
 from durometer.code.proof import prove, tokens_of
 from durometer.code.reason import Reason
 from durometer.code.scope import FREE, REASON_OF_ROLE, Role
-from durometer.code.settle import settle
+from durometer.code.settle import bare_constructor, settle
 from durometer.code.snippet import RUN, Snippet, parse
 
 # Notes: true of an example, but the snippet is still the same program …
@@ -37,7 +37,7 @@ UNDECIDED = frozenset((DOUBTFUL_LOCAL, FOREIGN_MEMBER))
 # What remains certain of a text that lost tokens.
 _CERTAIN = frozenset((Reason.PARSE_ERROR, Reason.TOKEN_CHANGE, Reason.LITERAL_CHANGED))
 _CLASHES = frozenset((Reason.CAPTURE, Reason.TOKEN_CHANGE, Reason.PARSE_ERROR, Reason.INCONSISTENT))
-_MOVED = frozenset((Reason.RENAMES_FIELD, Reason.UNDECLARED))
+_MOVED = frozenset((Reason.RENAMES_FIELD, Reason.RENAMES_TYPE, Reason.UNDECLARED))
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,8 @@ def _judge(before: Snippet, restored: str, strict: bool) -> _Judged:
         if settled and set(prove(before.source, settled.original, before.language).reasons) <= _MOVED:
             verdict = prove(settled.original, edited, before.language)
             reasons = reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD} | set(verdict.reasons)
-            moved = {**settled.fields, **settled.doubtful}
+            moved = settled.renames
+            notes += [FUNCTION_NAME] * bool(settled.constructor)
             notes += [OWN_FIELD] * bool(settled.fields) + [DOUBTFUL_LOCAL] * bool(settled.doubtful)
             notes += [FOREIGN_MEMBER] * settled.foreign
     if not strict and Reason.NOT_INJECTIVE in reasons and reasons.isdisjoint(_CLASHES):
@@ -240,8 +241,9 @@ def _faults_of_claim(before: Snippet, claimed: Sequence[tuple[str, str]]) -> Ite
             yield Reason.RESERVED_WORD
         elif not before.definition.is_legal(new):
             yield Reason.ILLEGAL_NAME
+    own_name = {*before.resolution.function_leaves, *bare_constructor(before)}
     for token in before.tokens:
-        if token.kind == "identifier" and token.text in listed:
+        if token.kind == "identifier" and token.text in listed and token.node not in own_name:
             use = before.use(token)
             if use.binding == FREE and not (use.role is Role.FIELD and token.text in own_fields):
                 yield REASON_OF_ROLE.get(use.role, Reason.UNDECLARED)

@@ -3,9 +3,10 @@
 Our attacks rename only what is certainly local, and :func:`durometer.code.prove` holds others to that. An
 auditor must not: a field that the snippet's own class declares and that is renamed everywhere in it leaves
 the snippet the same program. ``settle`` applies such renames to the original first, binding by binding; the
-rest of the edit is then proven against the result. Two kinds cannot be decided from the snippet, are settled
-in favour of the attack, and are named: a local that a class body captures (it *could* inherit a field of that
-name), and a member of a type from elsewhere that has the name of an own field and was renamed along with it
+rest of the edit is then proven against the result. A constructor that stands alone has the snippet's own
+name, as a method has. Two kinds cannot be decided from the snippet, are settled in favour of the attack, and
+are named: a local that a class body captures (it *could* inherit a field of that name), and a member of a
+type from elsewhere that has the name of an own field and was renamed along with it
 (``static Scanner in = new Scanner(System.in)``). A compiler can tell.
 """
 
@@ -26,14 +27,20 @@ _DEPTH = 20  # links of a chain like a.b.c that are followed
 class Settled:
     """The original with the renames outside our rules applied.
 
-    ``fields`` and ``doubtful`` map own fields and locals in doubt to their new names; ``foreign`` says
-    whether members of other types were renamed along.
+    ``fields``, ``doubtful`` and ``constructor`` map own fields, locals in doubt and the name of a bare
+    constructor to their new names; ``foreign`` says whether members of other types were renamed along.
     """
 
     original: str
     fields: Mapping[str, str]
     doubtful: Mapping[str, str]
+    constructor: Mapping[str, str]
     foreign: bool
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """All that was renamed."""
+        return {**self.fields, **self.doubtful, **self.constructor}
 
 
 def settle(before: Snippet, after: Snippet) -> Settled | None:
@@ -56,6 +63,11 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
             new = now[leaves[0]]
             (fields if own else doubtful)[binding.name] = new
             spans |= dict.fromkeys((before.tree.starts[leaf] for leaf in leaves), new)
+    constructor: dict[str, str] = {}
+    leaves = bare_constructor(before)
+    if leaves and (new := now.get(leaves[0], "")) not in ("", before.tree.text(leaves[0])):
+        constructor[before.tree.text(leaves[0])] = new
+        spans |= dict.fromkeys((before.tree.starts[leaf] for leaf in leaves), new)
     if not spans or not all(map(before.definition.is_legal, spans.values())):
         return None
     foreign = False
@@ -65,7 +77,28 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
             if own or now.get(leaf) == new:
                 spans[before.tree.starts[leaf]] = new
                 foreign = foreign or own is False
-    return Settled(_replace(before, spans), fields, doubtful, foreign)
+    return Settled(_replace(before, spans), fields, doubtful, constructor, foreign)
+
+
+def bare_constructor(before: Snippet) -> list[int]:
+    """Return the leaves that name the class of a constructor that stands alone, its own name first."""
+    tree, uses = before.tree, before.resolution.uses
+    names = [
+        tree.child(node, "name")
+        for node, kind in enumerate(tree.kinds)
+        if kind == "constructor_declaration" and _is_wrapped(before, node)
+    ]
+    if len(names) != 1:
+        return []
+    name = tree.text(names[0])
+    same = [node for node, use in uses.items() if use.role is Role.TYPE and tree.text(node) == name]
+    return [names[0], *(node for node in same if node != names[0])]
+
+
+def _is_wrapped(before: Snippet, member: int) -> bool:
+    """Whether the class around a member is not the snippet's but was put there to parse it."""
+    tree = before.tree
+    return not tree.text(tree.child(tree.parents[tree.parents[member]], "name"))
 
 
 def _accesses(before: Snippet, fields: Mapping[str, str]) -> Iterator[tuple[int, bool | None]]:
