@@ -1,0 +1,105 @@
+"""``durometer attack``: one victim, one data file, one attack, no study file needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    victim: Annotated[
+        str, typer.Option(help="A card (.yaml), a folder, a model id, or module:function of yours.")
+    ],
+    task: Annotated[str, typer.Option(help="clone, vulnerability or summarization.")],
+    data: Annotated[str, typer.Option(help="FORMAT:PATH[#split], as in devign:test.jsonl.gz.")],
+    out: Annotated[Path, typer.Option(help="Folder for outcomes; the same command again resumes.")],
+    attack: Annotated[
+        str, typer.Option(help="alert, beam, mhm, wir_random, union, restarts, whitebox.")
+    ] = "alert",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field of the attack, as in iterations=50. Repeatable."),
+    ] = None,
+    candidates: Annotated[Path | None, typer.Option(help="File of substitutes (ALERT's format).")] = None,
+    masked_lm: Annotated[
+        Path | None, typer.Option("--masked-lm", help="Fill-mask model folder that makes substitutes.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Attack the first N samples only.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 123456,
+    max_queries: Annotated[int | None, typer.Option(min=1, help="Budget of one sample.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Budget of one sample; results then depend on the clock.")
+    ] = None,
+    rename_function_name: Annotated[
+        bool, typer.Option("--rename-function-name", help="Offer the function's own name too.")
+    ] = False,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked", help="Query invalid programs too; to compare with published figures only."
+        ),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; outcomes do not depend on it.")] = 1,
+    width: Annotated[
+        int, typer.Option(min=1, help="Samples in lockstep (GPU); outcomes do not depend on it.")
+    ] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
+) -> None:
+    """Attack one victim on one data file, and prove every success.
+
+    Writes outcomes.parquet (one row per sample) and summary.json into the folder.
+    """
+    from json import dumps
+
+    from durometer.attacks.campaign import Campaign
+    from durometer.cli._attack_run import run
+
+    campaign = Campaign(
+        victim=victim,
+        task=task,
+        data=data,
+        attack={"kind": attack, **dict(_field(text) for text in set_ or ())},
+        candidates=None if candidates is None else str(candidates),
+        masked_lm=None if masked_lm is None else str(masked_lm),
+        cache=str(out / "candidates"),
+        seed=seed,
+        limit=limit,
+        max_queries=max_queries,
+        max_seconds=max_seconds,
+        rename_function_name=rename_function_name,
+        unchecked=unchecked,
+        device=device,
+        width=width,
+    )
+    summary = run(campaign, out, workers)
+    if json:
+        print(dumps(summary))
+    else:
+        _show(summary, out)
+
+
+def _field(text: str) -> tuple[str, Any]:
+    import yaml
+
+    from durometer.errors import InputError
+
+    name, mark, value = text.partition("=")
+    if not mark or not name:
+        raise InputError(
+            f"{text!r} sets nothing", where="--set", hint="Write FIELD=VALUE, as in iterations=50."
+        )
+    return name.strip(), yaml.safe_load(value)
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
+    percent = "–" if summary["asr"] is None else f"{100 * summary['asr']:.1f} %"
+    print(f"{summary['success']} of {summary['attacked']} attacked samples broken (ASR {percent})")
+    for name in ("skipped", "budget", "invalid", "error"):
+        if summary[name]:
+            print(f"{summary[name]} {name}")
+    if summary["amq_attacked"] is not None:
+        print(f"{summary['amq_attacked']:.1f} queries a sample, {summary['queries']} in all")
+    print(f"outcomes: {out / 'outcomes.parquet'}")

@@ -1,0 +1,59 @@
+"""``durometer candidates``: the substitute names that a masked language model offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from durometer.attacks.candidate_files import Candidates
+    from durometer.attacks.candidates import MaskedLM
+    from durometer.types import Sample
+
+
+def command(
+    data: Annotated[str, typer.Argument(help="FORMAT:PATH[#split].", show_default=False)],
+    model: Annotated[Path, typer.Option(help="Folder of a fill-mask model (transformers, safetensors).")],
+    out: Annotated[Path, typer.Option(help="File to write: .jsonl or .jsonl.gz.")],
+    task: Annotated[str, typer.Option(help="How rows become samples.")] = "clone",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples only.")] = None,
+    occurrences: Annotated[
+        int | None, typer.Option(min=1, help="Look at the first N occurrences of a name only (faster).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+) -> None:
+    """Write a file of substitutes, one row per distinct snippet, for ``durometer attack --candidates``.
+
+    The file is complete or absent; the same data and model give the same bytes.
+    """
+    import sys
+
+    from durometer.attacks.campaign import Campaign
+    from durometer.attacks.candidate_files import write_rows
+    from durometer.attacks.candidates import MaskedLM, SubstituteConfig
+    from durometer.study.durable import explained
+
+    campaign = Campaign(victim="", task=task, data=data, attack={"kind": "alert"}, limit=limit)
+    samples = list({sample.snippet_id: sample for sample in campaign.samples}.values())
+    source = MaskedLM.load(model, device=device, config=SubstituteConfig(occurrences_per_name=occurrences))
+    with explained(out):
+        count = write_rows(out, _rows(source, samples))
+    print(
+        f"durometer: {count} snippets, {source.forwards} model rows, written to {out}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _rows(source: MaskedLM, samples: list[Sample]) -> Iterator[tuple[str, Candidates]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from durometer.code import parse
+
+    for sample in track(samples, "candidates", console=Console(stderr=True), transient=True):
+        yield sample.snippet_id, source.substitutes(parse(sample.code, sample.language))
