@@ -77,6 +77,15 @@ def recomputed(parquet: str, cell: dict[str, Any]) -> dict[str, Any]:
     return dict(zip([column[0] for column in query.description], query.fetchone(), strict=True))
 
 
+def confidence_gap(parquet: str, cell: dict[str, Any]) -> float:
+    gap: float = duckdb.execute(
+        "SELECT 100 * avg(original_probability - adversarial_probability) FROM read_parquet(?) "
+        "WHERE variant = ? AND attack = ? AND status = 'success'",
+        [parquet, cell["variant"], cell["attack"]],
+    ).fetchone()[0]
+    return gap
+
+
 @pytest.mark.parametrize("part", ["cells", "pooled", "union"])
 def test_measures_match_sql_over_the_parquet(on_disk: dict[str, Any], parquet: str, part: str) -> None:
     assert len(on_disk[part]) == {"cells": 16, "pooled": 8, "union": 4}[part]
@@ -84,6 +93,9 @@ def test_measures_match_sql_over_the_parquet(on_disk: dict[str, Any], parquet: s
         for name, value in recomputed(parquet, cell).items():
             mine = cell[name]["value"] if isinstance(cell[name], dict) else cell[name]
             assert mine == pytest.approx(value, rel=1e-12), (cell["variant"], cell["attack"], name)
+        if part != "cells":
+            mine = cell["confidence_gap"]["value"]
+            assert mine == pytest.approx(confidence_gap(parquet, cell), rel=1e-12)
         seed = cell.get("seed")
         statuses = duckdb.execute(
             "SELECT status, count(*) FROM read_parquet(?) "
@@ -174,6 +186,15 @@ def test_variants_match_their_predictions(on_disk: dict[str, Any], view: RunView
         assert mine["agreement_with_original"]["value"] == pytest.approx(100 * sum(same) / len(same))
         assert mine["size_ratio"] == pytest.approx(record.size_bytes / base.size_bytes)
         assert mine["latency_ratio"] == pytest.approx(record.latency_p50_ms / base.latency_p50_ms)
+        sure = np.array([max(row["probability"], 1 - row["probability"]) for row in answers])
+        calibration = mine["calibration"]
+        assert calibration["confidence"]["value"] == pytest.approx(100 * sure.mean())
+        assert calibration["overconfidence"]["value"] == pytest.approx(100 * (sure.mean() - np.mean(right)))
+        errors = [(row["probability"] - row["label"]) ** 2 for row in answers]
+        assert calibration["brier"] == pytest.approx(np.mean(errors))
+        assert calibration["expected_calibration_error"] == pytest.approx(
+            100 * abs(sure.mean() - np.mean(right))  # every confidence is 0.9: one bin
+        )
         assert mine["beats_floor"] is (sum(right) / len(right) > 0.66)
 
 

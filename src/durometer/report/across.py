@@ -11,6 +11,7 @@ from durometer.report.records import Record, measures_record, plain, rate
 from durometer.stats.across import budget_curve, union_of_attacks
 from durometer.stats.measures import measure_groups
 from durometer.stats.ranks import rank_strategies
+from durometer.stats.scores import confidence_gap
 from durometer.stats.summaries import over_seeds
 from durometer.study.view import RunView
 
@@ -36,7 +37,11 @@ def pool(outcomes: pl.DataFrame) -> list[Record]:
     """Return the measures of each (task, victim, variant, attack), seeds pooled, snippets as clusters."""
     groups = measure_groups(outcomes, GROUP)
     return [
-        {**dict(zip(GROUP, key, strict=True)), **measures_record(measures)}
+        {
+            **dict(zip(GROUP, key, strict=True)),
+            **measures_record(measures),
+            "confidence_gap": rate(confidence_gap(outcomes.filter(**dict(zip(GROUP, key, strict=True))))),
+        }
         for key, measures in groups.items()
     ]
 

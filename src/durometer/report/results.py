@@ -18,6 +18,7 @@ from durometer.report.comparisons import compare_variants, original_of
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import accuracy, measure_cells
+from durometer.stats.scores import calibration
 from durometer.study.view import RunView, VariantRecord
 
 
@@ -70,6 +71,7 @@ def _variant(view: RunView, record: VariantRecord) -> Record:
         "accuracy": rate(estimate),
         "beats_floor": None if floor is None else bool(estimate.value > floor),
         "measures": plain(record.measures),
+        "calibration": _calibration(record),
         "parameters": record.parameters,
         "nonzero_parameters": record.nonzero_parameters,
         "size_bytes": record.size_bytes,
@@ -86,6 +88,20 @@ def _agreement(original: VariantRecord, record: VariantRecord) -> Estimate:
         original.predictions.select("sample_id", first="predicted"), on="sample_id", how="inner"
     )
     return accuracy(both.select("snippet_id", correct=pl.col("predicted") == pl.col("first")))
+
+
+def _calibration(record: VariantRecord) -> Record | None:
+    """Return how sure the variant is against how often it is right; None where it gives no probabilities."""
+    rows = record.predictions
+    if rows.height == 0 or rows["probability"].null_count():
+        return None
+    found = calibration(rows)
+    return {
+        "confidence": rate(found.confidence),
+        "overconfidence": rate(found.gap),
+        "expected_calibration_error": 100 * found.expected_calibration_error,
+        "brier": found.brier,
+    }
 
 
 def _ratio(value: float, base: float | None) -> float | None:

@@ -39,6 +39,14 @@ MEASURES: dict[str, Measure] = {
         Measure(
             "valid_percent", "Proven", "Reported successes that hold: same program, label flips alone", "%"
         ),
+        Measure(
+            "confidence_gap",
+            "Conf. gap",
+            "What a proven success takes from the first answer's probability",
+            "%",
+        ),
+        Measure("confidence", "Confidence", "Mean probability of the predicted class", "%"),
+        Measure("overconfidence", "Overconfidence", "Confidence minus accuracy; negative is too modest", "%"),
         Measure("agreement_with_original", "Agreement", "Test samples answered as the original does", "%"),
     )
 }

@@ -220,10 +220,16 @@
   });
   addEventListener("resize", draw);
 
-  const answer = (text, className, probability) => {
-    if (text !== undefined) return text;
-    if (className === undefined) return "–";
-    return `class ${className}` + (probability === undefined ? "" : ` (${probability.toFixed(3)} for the first answer)`);
+  const before = (row) => {
+    if (row.original_text !== undefined) return row.original_text;
+    if (row.original_label === undefined) return "–";
+    return `class ${row.original_label}, probability ${row.original_probability.toFixed(3)}`;
+  };
+  const after = (row) => {
+    if (row.adversarial_text !== undefined) return row.adversarial_text;
+    if (row.adversarial_label === undefined) return "–";
+    const fallen = row.adversarial_probability;
+    return `class ${row.adversarial_label}` + (fallen === undefined ? "" : `; class ${row.original_label} is left with ${fallen.toFixed(3)}`);
   };
   const detail = () => {
     const pane = $("example-detail"), row = shown[selected];
@@ -241,8 +247,8 @@
     };
     fact("Cell", row.cellOf.map((value, i) => (columns[i] === "attack" ? attack(value) : columns[i] === "seed" ? `seed ${value}` : value)).join(" · "));
     if (row.label !== undefined) fact("Right answer", `class ${row.label}`);
-    fact("Before", answer(row.original_text, row.original_label, row.original_probability));
-    if (row.adversarial !== null) fact("After", answer(row.adversarial_text, row.adversarial_label, row.adversarial_probability));
+    fact("Before", before(row));
+    if (row.adversarial !== null) fact("After", after(row));
     fact("Queries", `${row.queries} asked, ${row.forwards} computed`);
     if (row.renames.length) fact("Changed", `${row.renames.length} of ${row.identifiers} names, ${row.changed_tokens} of ${row.tokens} tokens, edit distance ${row.edit_distance}`);
     pane.append(facts);
