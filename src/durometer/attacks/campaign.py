@@ -53,15 +53,15 @@ class Campaign:
         """Every sample of the data, once per id: the attacked set, whose words are the vocabulary.
 
         Raises:
-            InputError: the data cannot be read, or has several splits and none is called ``test``.
+            InputError: the data cannot be read, or has no such split (``test`` where none is named).
 
         """
         spec = parse_spec(self.data)
         splits = spec.read(self.task).splits
-        name = spec.split or ("test" if "test" in splits else next(iter(splits)) if len(splits) == 1 else "")
+        name = next(iter(splits)) if len(splits) == 1 else spec.split or "test"
         if name not in splits:
             raise InputError(
-                f"no split {name!r}" if name else "several splits",
+                f"no split {name!r}",
                 where=self.data,
                 hint=f"Name one after a #: {', '.join(splits)}.",
             )

@@ -117,7 +117,7 @@ def keys_of(sample: Sample) -> Iterator[str]:
     yield f"snippet:{sample.snippet_id}"
     if sample.other is not None:
         yield f"pair:{sample.meta.get('first')},{sample.meta.get('second')}"
-    yield f"idx:{sample.id}"
+    yield f"idx:{sample.id.partition('@')[0]}"  # readers number repeated ids: 12, 12@2, …
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, Candidates]]) -> int:
