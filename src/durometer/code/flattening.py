@@ -17,7 +17,7 @@ from functools import lru_cache
 _Guide = tuple[tuple[str, re.Pattern[str]], ...]  # texts of the original and the patterns they became
 _LINE_COMMENT = {"python": "#"}
 _SHORT = ('"', "'")
-_LONG = ('"""', "'''", "`")
+_LONG_LITERALS = {"python": ('"""', "'''"), "java": ('"""',), "javascript": ("`",), "go": ("`",)}
 _CORRUPTED_LINES = 4
 _BLOCK_COMMENTS = frozenset(("java", "c", "cpp", "javascript", "go"))
 _CONTINUED = frozenset(("c", "cpp", "python", "javascript"))  # a backslash may hide the end of a line
@@ -90,8 +90,9 @@ def _next_start(text: str, position: int, comment: str, language: str) -> tuple[
 
 @lru_cache(maxsize=16)
 def _opening(comment: str, language: str) -> re.Pattern[str]:
+    openings = (comment, *_LONG_LITERALS.get(language, ()), *_SHORT)
     block = r"/\*|" if language in _BLOCK_COMMENTS else ""
-    return re.compile(rf"{re.escape(comment)}|{block}\"\"\"|'''|[\"'`]")
+    return re.compile(block + "|".join(map(re.escape, openings)))
 
 
 def _end(

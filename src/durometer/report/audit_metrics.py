@@ -1,8 +1,8 @@
 """The six metrics of a file of adversarial examples, in both readings (spec: the FSE 2023 script, and ours).
 
-The reference reading takes the text as published and the tool's own lists and counts. The sound reading
-takes only rows that were attacked, the text with its literals restored, the renames that the proof found, and
-counts a success only if it is valid.
+Both are over the rows that were attacked (the script's files hold no others). The reference reading takes the
+text as published and the tool's own lists and counts. The sound reading takes the text with its literals
+restored and the renames that the proof found, and counts a success only if it is valid.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def metrics_of(file: AuditedFile) -> dict[str, object]:
     """
     found = {audited.example: audited for audited in file.successes}
     attacked = [example for example in file.examples if example.attacked]
-    published = [_published(example, found.get(example), file.language) for example in file.examples]
+    published = [_published(example, found.get(example), file.language) for example in attacked]
     judged = [_judged(example, found.get(example), file.language) for example in attacked]
-    missing = _missing(file.examples)
+    missing = _missing(attacked)
     result: dict[str, object] = {}
     for name, values in (("reference", reference_metrics(published)), ("sound", sound_metrics(judged))):
         ordered = {key: values[key] for key in (*METRICS, *values)}
