@@ -14,6 +14,10 @@ def command(
     exports: Annotated[
         bool, typer.Option("--exports", help="Write figures/ (SVG, PDF) and tables/ (CSV, LaTeX) too.")
     ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the page on 127.0.0.1 and follow the run; Ctrl-C ends it.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of --serve; 0 takes a free one.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
 ) -> None:
     """Write report.html and results.json of a run, and print its tables."""
@@ -22,6 +26,9 @@ def command(
     from durometer.study.store import load_run
 
     view = load_run(run)
+    if serve:
+        _serve(run, port)
+        return
     results = build_results(view)
     folder = out or run
     page = write_report(view, folder, results)
@@ -39,3 +46,15 @@ def command(
     console = Console()
     console.print(terminal_table(results))
     console.print(f"Page: {page}", soft_wrap=True, highlight=False)
+
+
+def _serve(run: Path, port: int) -> None:
+    from contextlib import suppress
+
+    from durometer.report.live import make_server
+    from durometer.study.store import load_run
+
+    with make_server(lambda: load_run(run), port) as server:
+        print(f"http://127.0.0.1:{server.server_address[1]}/", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
