@@ -78,6 +78,11 @@ def test_policy_allows_one_script_and_one_style_by_hash(page: str) -> None:
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
+def test_method_says_where_each_attack_departs_from_its_paper(page: str, results: dict[str, Any]) -> None:
+    assert [m["kind"] for m in results["methods"]] == ["wir_random", "mhm"]
+    assert page.count("Departures from the released code") >= 2
+
+
 def test_page_names_no_other_place(page: str) -> None:
     for tag, name, value in Reader(page).attributes:
         assert not name.startswith("on"), (tag, name)

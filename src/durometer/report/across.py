@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from durometer.report.comparisons import union_rows
 from durometer.report.records import Record, measures_record, plain, rate
-from durometer.stats.across import budget_curve, union_of_attacks
+from durometer.stats.across import budget_curve
 from durometer.stats.measures import measure_groups
 from durometer.stats.ranks import rank_strategies
 from durometer.stats.scores import confidence_gap
@@ -23,10 +24,9 @@ def across_cells(view: RunView) -> Record:
     """Return ``union``, ``curves``, ``pooled``, ``seeds`` and ``ranks`` for results.json."""
     outcomes = view.outcomes
     pooled = pool(outcomes)
-    several = outcomes["attack"].n_unique() > 1
     return {
         "pooled": pooled,
-        "union": pool(union_of_attacks(outcomes)) if several else [],
+        "union": pool(union_rows(outcomes)),
         "curves": _curves(outcomes),
         "seeds": _over_seeds(outcomes),
         "ranks": _ranks(outcomes),

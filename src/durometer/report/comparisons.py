@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from durometer.report.records import ORIGINAL, Record, plain, rate
-from durometer.stats.across import union_of_attacks
+from durometer.stats.across import UNION, union_of_attacks
 from durometer.stats.bootstrap import CONFIDENCE
 from durometer.stats.paired import Comparison, adjust, compare, compare_predictions
 from durometer.study.view import RunView, VariantRecord
@@ -71,6 +71,11 @@ def original_of(view: RunView, record: VariantRecord) -> VariantRecord | None:
 def with_union(outcomes: pl.DataFrame) -> pl.DataFrame:
     """Return ``outcomes`` sorted, then the rows of the union of attacks where there are several."""
     outcomes = outcomes.sort("task", "victim", "variant", "attack", "seed", "sample_id")
-    if outcomes["attack"].n_unique() < 2:
-        return outcomes
-    return pl.concat([outcomes, union_of_attacks(outcomes)])
+    return pl.concat([outcomes, union_rows(outcomes)])
+
+
+def union_rows(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of the union of attacks: none for a single attack, or a study that ran its own."""
+    attacks = outcomes["attack"].unique().to_list()
+    several = len(attacks) > 1 and UNION not in attacks
+    return union_of_attacks(outcomes) if several else outcomes.clear()

@@ -32,6 +32,7 @@ def variants_table(results: Record) -> Table:
         _measure("accuracy"),
         Column("floor", "Floor", "What a bag of words reaches: a model must beat it"),
         _measure("agreement_with_original"),
+        Column("parameters", "Parameters", "Below: those that are not zero"),
         Column("size", "On disk", "Size of the weights on disk, and its ratio to the original's"),
         Column(
             "latency", "Latency p50", "Median time of one answer at batch 1, and its ratio to the original's"
@@ -48,6 +49,11 @@ def variants_table(results: Record) -> Table:
                 estimate_cell("accuracy", v["accuracy"]),
                 Cell(words.measured("accuracy", floor), floor),
                 estimate_cell("agreement_with_original", v["agreement_with_original"]),
+                Cell(
+                    words.count(v["parameters"]),
+                    v["parameters"],
+                    words.count(v["nonzero_parameters"]) if v["nonzero_parameters"] < v["parameters"] else "",
+                ),
                 _with_ratio(words.size(v["size_bytes"]), v["size_bytes"], v["size_ratio"]),
                 _with_ratio(words.milliseconds(v["latency_p50_ms"]), v["latency_p50_ms"], v["latency_ratio"]),
             )

@@ -8,10 +8,14 @@ undefined number is ``null``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 
 import polars as pl
 
+from durometer.attacks.base import ATTACKS
+from durometer.errors import UnknownNameError
 from durometer.report.across import across_cells
 from durometer.report.answer import answer
 from durometer.report.comparisons import compare_variants, original_of
@@ -43,6 +47,7 @@ def build_results(view: RunView) -> Record:
         "cells": _cells(view.outcomes),
         "comparisons": compare_variants(view),
         **across_cells(view),
+        "methods": _methods(view.config),
         "provenance": plain(view.provenance),
         "config": plain(view.config),
         "timings_seconds": plain(view.timings),
@@ -55,6 +60,18 @@ def _floor(floor: Mapping[str, float]) -> Record:
     """Return what needs no model; shares of right answers in percent, like every rate."""
     shares = ("accuracy", "majority")
     return {key: 100 * value if key in shares else value for key, value in plain(floor).items()}
+
+
+def _methods(config: Mapping[str, object]) -> list[Record]:
+    """Return what each attack of the study does, its source and its departures: its own documentation."""
+    methods = []
+    attacks = config.get("attacks")
+    for attack in attacks if isinstance(attacks, list) else ():
+        kind = str(attack.get("kind", ""))
+        with suppress(UnknownNameError):  # an attack of another package that is not installed here
+            text = inspect.getdoc(ATTACKS.get(kind)) or ""
+            methods.append({"attack": attack.get("name", kind), "kind": kind, "text": text})
+    return methods
 
 
 def _variant(view: RunView, record: VariantRecord) -> Record:

@@ -65,7 +65,8 @@ ATTACK_NAMES = {
     "wir_random": "WIR-Random",
     "mhm": "MHM",
     "alert": "ALERT",
-    "beam_attack": "BeamAttack",
+    "beam": "BeamAttack",
+    "whitebox": "white box",
     "union": "all attacks",
 }
 
@@ -120,6 +121,14 @@ def size(value: float | None) -> str:
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
     return f"{value:.0f} B"
+
+
+def count(value: float) -> str:
+    """Return a large count as people say it: ``2.95 M``."""
+    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.0f}"
 
 
 def ratio(value: float | None) -> str:
