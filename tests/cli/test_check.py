@@ -163,6 +163,7 @@ def test_language_from_the_file_the_column_or_the_option(tmp_path: Path) -> None
         (["{file}", "--language", "jva"], "Did you mean 'java'"),
         (["{file}", "--original", "Orig"], "no column 'Orig'"),
         (["{file}", "--out", "rows.xlsx"], ".parquet, .jsonl or .csv"),
+        (["{file}", "--html", "nowhere/page.html"], "nowhere: no such folder"),
     ],
 )
 def test_errors_exit_2_with_a_message(file: Path, arguments: list[str], message: str) -> None:

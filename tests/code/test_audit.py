@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from durometer.code.audit import Tally, audit, tally
 from durometer.code.flattening import undo_newline_flattening
@@ -45,6 +47,20 @@ def test_flattening_is_undone(language: str, code: str) -> None:
     block_comments_kept = restored.replace("/* b\n */", "/* b\\n */")
     assert block_comments_kept.split("\n") == lines
     assert count > 0
+
+
+ESCAPES = st.sampled_from(["\\n", "\\\\", '\\"', "\\t", "a", "%d", " ", "'", "//", "/*"])
+LITERALS = st.lists(ESCAPES, max_size=6).map(lambda parts: '"' + "".join(parts) + '" ')
+PIECES = st.one_of(
+    LITERALS, st.sampled_from(["f(", ");", " + ", "'\\n'", "'\"'", "x", "// c \\n d\n", "\n", "/* \\t */"])
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(PIECES, max_size=14).map("".join))
+def test_flattening_is_undone_whatever_the_literals(code: str) -> None:
+    restored, _ = undo_newline_flattening(code, flattened(code), "java")
+    assert [line for line in restored.split("\n") if line] == [line for line in code.split("\n") if line]
 
 
 def test_untouched_text_is_not_restored() -> None:

@@ -55,6 +55,7 @@ def command(
     from json import dumps
 
     from durometer.corpora.adversarial import read_adversarial_examples, read_originals
+    from durometer.errors import InputError
     from durometer.report.audit_files import audit_file, known_language
     from durometer.report.audit_metrics import metrics_of
     from durometer.report.audit_page import write_page
@@ -69,6 +70,11 @@ def command(
 
     if language is not None:
         known_language(language)
+    for written in (out, html):
+        if written is not None and not written.absolute().parent.is_dir():
+            raise InputError(
+                "no such folder", where=str(written.parent), hint="Make it, or name another file."
+            )
     if out is not None:
         check_rows_path(out)
     pairs = read_originals(originals) if originals is not None else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 
 _Guide = tuple[tuple[str, re.Pattern[str]], ...]  # texts of the original and the patterns they became
 _LINE_COMMENT = {"python": "#"}
@@ -34,33 +35,45 @@ def undo_newline_flattening(original: str, edited: str, language: str) -> tuple[
     if not guide or "\n" not in edited:
         return edited, 0
     parts: list[str] = []
-    position = restored = 0
+    position = restored = expected = 0
     comment = _LINE_COMMENT.get(language, "//")
     while position < len(edited):
         start, kind = _next_start(edited, position, comment, language)
         parts.append(edited[position:start])
         if start == len(edited):
             break
-        piece, position = _restore(edited, start, kind, guide, language in _CONTINUED)
+        end, closed = _end(edited, start, kind, continued=language in _CONTINUED)
+        piece = edited[start:end]
+        known, stop = _match(edited, start, piece, guide, expected, closed)
+        if known is not None:
+            expected, piece, end = known + 1, guide[known][0], stop
+        elif not closed and kind in _SHORT:
+            piece, end = _join_corrupted(edited, start, kind, guide)
         parts.append(piece)
-        restored += piece != edited[start:position]
+        restored += piece != edited[start:end]
+        position = end
     return "".join(parts), restored
 
 
-def _restore(edited: str, start: int, kind: str, guide: _Guide, continued: bool) -> tuple[str, int]:
-    """Return the text that belongs at ``start``, and where the edited text goes on after it."""
-    end, closed = _end(edited, start, kind, continued=continued)
-    here = edited[start:end]
-    if any(here == text for text, _ in guide):
-        return here, end
-    if not closed or "\n" in here:
-        for text, pattern in guide:
+def _match(
+    edited: str, start: int, here: str, guide: _Guide, expected: int, closed: bool
+) -> tuple[int | None, int]:
+    """Return which piece of the original stands at ``start``, and where it ends there.
+
+    Pieces that differ only in the number of line feeds look alike once flattened: the next one in the
+    original's order is tried first.
+    """
+    if closed and "\n" not in here and "\\n" not in here:
+        return None, start
+    for number in chain(range(expected, len(guide)), range(min(expected, len(guide)))):
+        text, pattern = guide[number]
+        if text == here:
+            return number, start + len(here)
+        if not closed or "\n" in here:
             match = pattern.match(edited, start)
             if match is not None:
-                return text, match.end()
-    if not closed and kind in _SHORT:
-        return _join_corrupted(edited, start, kind, guide)
-    return here, end
+                return number, match.end()
+    return None, start
 
 
 def _join_corrupted(edited: str, start: int, kind: str, guide: _Guide) -> tuple[str, int]:
@@ -124,14 +137,13 @@ def _end(
 
 @lru_cache(maxsize=256)
 def _guide(original: str, language: str) -> _Guide:
-    r"""Return the literals and line comments of ``original`` that hold ``\n``, longest first.
+    r"""Return the literals and line comments of ``original`` that hold ``\n``, in order.
 
     Each with the pattern that its flattened form has: one or more line feeds for each run of ``\n``.
     """
     if "\\n" not in original:
         return ()
-    found = sorted(set(_pieces(original, language)), key=lambda text: (-len(text), text))
-    return tuple((text, _flattened(text)) for text in found)
+    return tuple((text, _flattened(text)) for text in _pieces(original, language))
 
 
 def _flattened(text: str) -> re.Pattern[str]:

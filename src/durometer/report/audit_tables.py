@@ -135,7 +135,8 @@ def in_words(file: AuditedFile) -> Iterable[str]:
         yield f"  {counts.examples:,} examples, no success: nothing to judge"
         return
     invalid = counts.successes - counts.valid
-    yield f"  {counts.examples:,} examples, {counts.successes:,} successes"
+    languages = ", ".join(dict.fromkeys(audited.language for audited in file.successes))
+    yield f"  {counts.examples:,} examples, {counts.successes:,} successes ({languages})"
     yield f"  {counts.valid:>7,} {_share(counts, counts.valid)}  VALID: the same program under a renaming"
     if counts.proven < counts.valid:
         undecided = counts.valid - counts.proven
