@@ -119,7 +119,8 @@ def test_originals_by_row_number_or_index(tmp_path: Path) -> None:
         (b"original,adversarial\nint a;,int b;,more\n", ":2: 3 cells"),
         (b'original,adversarial\nint a;,"int b;\n\n', ":3: broken CSV"),
         (b"just text\n", "no column names"),
-        (b"original,adversarial,success\n,int b;,1\n", "column 'original': a success without original code"),
+        (b"original,adversarial,success\n,int b;,1\n", ":2: a success without original code"),
+        (b"\x1b[31mint a,int b\n", "the file has: �[31mint a, int b"),
         (b'{"original": ["int"], "adversarial": ["int"]}', "code must be text"),
     ],
 )
@@ -131,6 +132,14 @@ def test_wrong_files_are_explained(tmp_path: Path, content: bytes, message: str)
     assert message in str(caught.value)
     assert str(path) in caught.value.where
     assert caught.value.hint
+
+
+def test_a_success_without_code_is_not_judged_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("original,adversarial,Type\nint a;,int b;,GA\n,,GA\n,,0\n")
+    read = read_adversarial_examples(path)
+    assert [row.success for row in read.examples] == [True, False, False]
+    assert read.notes == ("1 claimed successes lack a program (first: line 3): not judged",)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from durometer.corpora.adversarial_tables import RawRow, read_table
@@ -43,6 +43,7 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     role: tuple(names.split()) for role, names in re.findall(r"^(\w+):(.*(?:\n  .*)*)", _NAMES, re.MULTILINE)
 }
 
+_SHOWN = 300  # characters
 _Cell = Callable[[str], object]
 _NO = frozenset(
     ("", "0", "0.0", "-1", "false", "no", "none", "null", "nan", "fail", "failed", "failure", "n")
@@ -123,7 +124,9 @@ def read_adversarial_examples(
     if originals is not None and "original" not in columns:
         codes, how = originals.choose({_text(row.values.get(columns.get("index", ""))) for row in table.rows})
         notes.append(f"originals paired by {how}")
-    examples = tuple(_example(row, columns, str(path), codes) for row in table.rows)
+    examples, without = _with_code([_example(row, columns, str(path), codes) for row in table.rows])
+    if without:
+        notes.append(without)
     if not {"status", "success", "kind"} & columns.keys():
         notes.append("no column says which rows are successes: every row with adversarial code counts as one")
     return ExampleFile(str(path), examples, columns, tuple(notes))
@@ -139,7 +142,7 @@ def read_originals(path: Path) -> Originals:
     )
     if code is None:
         raise InputError(
-            f"no code column among {', '.join(table.columns)}",
+            f"no code column among {_shown(table.columns)}",
             where=str(path),
             hint="Name the code column 'code' or 'func'.",
         )
@@ -158,7 +161,7 @@ def _recognise(
     for role, wanted in (("original", original), ("adversarial", adversarial)):
         if wanted is not None and wanted not in names:
             raise InputError(
-                f"no column {wanted!r}", where=where, hint=f"The file's columns: {', '.join(names)}."
+                f"no column {wanted!r}", where=where, hint=f"The file's columns: {_shown(names)}."
             )
         if wanted is not None:
             columns[role] = wanted
@@ -178,7 +181,7 @@ def _recognise(
             else ""
         )
         raise InputError(
-            f"no column with the {lacking} code; the file has: {', '.join(names) or 'no columns'}",
+            f"no column with the {lacking} code; the file has: {_shown(names)}",
             where=where,
             hint=f"Name it with --{lacking} COLUMN{more}.",
         )
@@ -203,13 +206,6 @@ def _example(
                 hint="Give the data set that the attack ran on.",
             )
         original = originals[index]
-    if success and not (original and adversarial):
-        lacking = "adversarial" if original else "original"
-        raise InputError(
-            f"a success without {lacking} code",
-            where=f"{where}, column {columns.get(lacking, lacking)!r}",
-            hint="Correct the row, or mark it as a failure (Type 0, or an empty adversarial code).",
-        )
     return AdversarialExample(
         file=file,
         line=row.line,
@@ -225,6 +221,29 @@ def _example(
         attack=_text(cell("attack")) or (_text(cell("kind")) if success else ""),
         language=_text(cell("language")).strip().lower(),
     )
+
+
+def _with_code(examples: list[AdversarialExample]) -> tuple[tuple[AdversarialExample, ...], str]:
+    """Take rows that claim success but lack a program as failures, and say so in a sentence.
+
+    Raises:
+        InputError: no success has its programs: the columns are wrong.
+
+    """
+    lacking = [one for one in examples if one.success and not (one.original and one.adversarial)]
+    if not lacking:
+        return tuple(examples), ""
+    first = lacking[0]
+    what = "adversarial" if first.original else "original"
+    if len(lacking) == sum(one.success for one in examples):
+        raise InputError(
+            f"a success without {what} code",
+            where=f"{first.file}:{first.line}",
+            hint="No success of this file has both programs: name their columns with --original and "
+            "--adversarial.",
+        )
+    kept = tuple(replace(one, success=False) if one in lacking else one for one in examples)
+    return kept, f"{len(lacking)} claimed successes lack a program (first: line {first.line}): not judged"
 
 
 def _claim(cell: _Cell, adversarial: str) -> tuple[bool, bool]:
@@ -272,6 +291,12 @@ def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):  # a data frame's empty cell
         return ""
     return value if isinstance(value, str) else str(value)
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Return column names fit for a terminal: a file without a header has code there."""
+    text = ", ".join(names) or "no columns"
+    return "".join(letter if letter.isprintable() else "�" for letter in text[:_SHOWN])
 
 
 def _normal(name: str) -> str:
