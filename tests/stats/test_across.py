@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durometer.stats.across import budget_curve, transfer_matrix, union_of_attacks
@@ -76,6 +76,7 @@ def test_the_curve_falls_and_ends_at_the_plain_measures(outcomes):
     assert curve[0].robust_accuracy.value == pytest.approx(8 / 11), "one success costs one query"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["success", "failure"]), st.integers(1, 500)), min_size=1, max_size=12)
 )

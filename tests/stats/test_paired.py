@@ -116,6 +116,7 @@ def test_power_of_a_null_result_grows_with_the_difference():
     assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(-3, 3)), min_size=1, max_size=12))
 def test_sign_flip_is_the_full_enumeration(rows):
     clusters, values = zip(*rows, strict=True)
@@ -135,6 +136,7 @@ def test_sign_flip_is_scipys_permutation_test_for_real_values():
     assert sign_flip_p(values, np.arange(30)) == pytest.approx(theirs, abs=0.01)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_with_one_row_a_cluster_sign_flip_is_mcnemars_mid_p(gained, lost):
     values = [1] * gained + [-1] * lost + [0] * 10
@@ -144,6 +146,7 @@ def test_with_one_row_a_cluster_sign_flip_is_mcnemars_mid_p(gained, lost):
     assert sign_flip_p(values, range(len(values))) == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_mcnemar_is_statsmodels(gained, lost):
     theirs = mcnemar([[0, gained], [lost, 10]], exact=gained + lost < 25, correction=False).pvalue

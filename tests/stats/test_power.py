@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.power import NormalIndPower
 from typer.testing import CliRunner
@@ -35,6 +35,7 @@ def test_connors_published_formula():
     assert samples_needed(0.1, Design(discordance=0.3)) == 234
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 0.2), st.floats(0.25, 0.6), st.floats(1, 10), st.floats(0, 1))
 def test_needed_samples_have_the_power_and_detect_the_difference(difference, discordance, size, icc):
     design = Design(discordance, size, icc)
@@ -50,6 +51,7 @@ def test_clusters_and_many_comparisons_cost_samples():
     assert samples_needed(0.05, Design(0.2, comparisons=8)) > 1.4 * plain
 
 
+@settings(deadline=None)
 @given(st.floats(0, 0.9), st.floats(0, 0.1), st.floats(0, 1))
 def test_discordance_lies_between_the_difference_and_independence(base, difference, correlation):
     share = expected_discordance(base, difference, correlation)

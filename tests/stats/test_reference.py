@@ -7,7 +7,7 @@ import sys
 import javalang
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durometer.errors import InputError
@@ -131,6 +131,7 @@ def test_acs_averages_what_was_computed_and_never_a_part():
     assert sound_metrics([*full, record(["a"], ["b"], [])])["acs"] is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_similarities_are_cosines(vectors):
     table = {str(i): np.array(v) for i, v in enumerate(vectors)}

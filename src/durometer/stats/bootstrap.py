@@ -156,7 +156,10 @@ def bca_interval(
 
     def level(critical: float) -> float:
         shifted = bias + critical
-        return _NORMAL.cdf(bias + shifted / (1 - acceleration * shifted))
+        room = 1 - acceleration * shifted
+        if room <= 0:  # beyond the pole of the correction: the end of the distribution
+            return 1.0 if shifted > 0 else 0.0
+        return _NORMAL.cdf(bias + shifted / room)
 
     return float(np.quantile(kept, level(-reach))), float(np.quantile(kept, level(reach)))
 
@@ -205,7 +208,9 @@ def _estimate(
         # Kish's formula on squared sizes: a cluster's share of the variance grows with the square of its
         # size where its rows agree, which is the case to be safe in.
         effective = float((below**2).sum() ** 2 / (below**4).sum())
-    return Estimate(value, *bca_interval(value, draws, jackknife, confidence, effective), n, units)
+    low, high = bca_interval(value, draws, jackknife, confidence, effective)
+    # With a handful of clusters the correction can overshoot the value itself.
+    return Estimate(value, min(low, value), max(high, value), n, units)
 
 
 def _sums(codes: npt.NDArray[np.intp], size: int, columns: Sequence[Floats]) -> Floats:
