@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 from synthetic_view import build_view
 
 from durometer.report.answer import cost
@@ -62,6 +64,22 @@ def test_without_a_compressed_variant_there_is_no_claim() -> None:
     sentences = build_results(build_view(samples=30, variants=1))["answer"]
     assert sentences[0].startswith("Nothing to compare yet")
     assert "points" not in " ".join(sentences)
+
+
+def test_a_victim_below_the_floor_and_mixed_numerics_are_warned_of() -> None:
+    view = build_view(samples=30, variants=1)
+    assert build_results(view)["warnings"] == []
+    fingerprint = (
+        pl.when(pl.col("sample_id") == "pair-00001").then(pl.lit("cuda fp16")).otherwise("fingerprint")
+    )
+    bad = replace(
+        view,
+        floors={"clone": {"accuracy": 0.99}},
+        outcomes=view.outcomes.with_columns(fingerprint=fingerprint),
+    )
+    weak, mixed = build_results(bad)["warnings"]
+    assert "original of encoder-3M does not beat the bag-of-words floor" in weak
+    assert mixed.startswith("2 cells mix rows")
 
 
 def test_an_empty_run_still_answers() -> None:

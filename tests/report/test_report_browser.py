@@ -155,6 +155,10 @@ def test_themes_and_narrow_screens(page: playwright.Page) -> None:
     page.locator("#theme").click()
     page.emulate_media(color_scheme="light")
     assert page.evaluate(background) == dark
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    page.emulate_media(color_scheme="light", media="screen")
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

@@ -20,6 +20,7 @@ from durometer.report.across import across_cells
 from durometer.report.answer import answer
 from durometer.report.comparisons import compare_variants, original_of
 from durometer.report.records import Record, measures_record, plain, rate
+from durometer.report.words import number
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import accuracy, measure_cells
 from durometer.stats.scores import calibration
@@ -52,8 +53,25 @@ def build_results(view: RunView) -> Record:
         "config": plain(view.config),
         "timings_seconds": plain(view.timings),
     }
+    results["warnings"] = _warnings(view, results)
     results["answer"] = answer(results)
     return results
+
+
+def _warnings(view: RunView, results: Record) -> list[str]:
+    """Return what a reader must know before believing a number: weak victims and mixed numerics."""
+    found = [
+        f"{v['variant']} of {v['victim']} does not beat the bag-of-words floor on {v['task']} "
+        f"({number(v['accuracy']['value'])} % against {number(results['floors'][v['task']]['accuracy'])} %): "
+        "the robustness of a model that has learned little says little."
+        for v in results["variants"]
+        if v["beats_floor"] is False
+    ]
+    cells = view.outcomes.group_by("task", "victim", "variant", "attack", "seed")
+    mixed = cells.agg(pl.col("fingerprint").n_unique()).filter(pl.col("fingerprint") > 1).height
+    if mixed:
+        found.append(f"{mixed} cells mix rows of different numerics (device, precision or versions).")
+    return found
 
 
 def _floor(floor: Mapping[str, float]) -> Record:

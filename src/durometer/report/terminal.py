@@ -29,6 +29,7 @@ def terminal_table(results: Record) -> RenderableType:
     parts: list[RenderableType] = []
     if not results["study"]["complete"]:
         parts.append(Text("Not finished: what the finished rows say so far.", style="yellow"))
+    parts += [Text(f"Warning: {warning}", style="yellow") for warning in results["warnings"]]
     tables = (variants_table(results), VARIANT_COLUMNS), (grid_table(results), GRID_COLUMNS)
     for table, columns in tables:
         if table.rows:
