@@ -154,6 +154,10 @@ def test_language_from_the_file_the_column_or_the_option(tmp_path: Path) -> None
     )
     (one,) = json.loads(check(mixed, "--json").stdout)["files"]
     assert one["languages"] == {"python": 1, "c": 1}
+    mixed.write_text(json.dumps({"original": "a", "adversarial": "b", "language": "cobol"}))
+    result = check(mixed)
+    assert result.exit_code == 2
+    assert "mixed.jsonl:1: unknown language 'cobol'" in result.output + (result.stderr or "")
 
 
 @pytest.mark.parametrize(

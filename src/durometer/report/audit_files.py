@@ -11,6 +11,7 @@ from durometer.code.audit import FOREIGN_MEMBER, Finding, audit
 from durometer.code.reason import Reason
 from durometer.code.witness import Opinion, Witness
 from durometer.corpora.adversarial import AdversarialExample, ExampleFile
+from durometer.errors import UnknownNameError
 from durometer.report.audit_tables import Audited, AuditedFile
 
 _ALIASES = {
@@ -47,7 +48,7 @@ def audit_file(
     for example in file.examples:
         if not example.success:
             continue
-        spoken = known_language(example.language) if example.language and not language else default
+        spoken = default if language else _spoken(example) or default
         finding = audit(example.original, example.adversarial, spoken, example.claimed, strict=strict)
         opinion = None
         witness = witness_for(spoken) if witness_for is not None else None
@@ -72,6 +73,18 @@ def known_language(name: str) -> str:
     name = _ALIASES.get(name, name)
     LANGUAGES.get(name)
     return name
+
+
+def _spoken(example: AdversarialExample) -> str:
+    """Return the language that the row itself names, or nothing."""
+    try:
+        return known_language(example.language) if example.language else ""
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            error.what,
+            where=f"{example.file}:{example.line}",
+            hint=f"{error.hint} Or say it for all rows with --language.",
+        ) from None
 
 
 def _vote(examples: Sequence[AdversarialExample]) -> str:
