@@ -16,9 +16,12 @@ from rapidfuzz.distance import Levenshtein
 
 from durometer.code.program import fault_of_name
 from durometer.code.reason import Reason
+from durometer.code.repair import error_nodes
 from durometer.code.scope import FREE, REASON_OF_ROLE, RENAMEABLE_ROLES
 from durometer.code.snippet import RUN, Snippet, Token, parse
+from durometer.code.syntax import decode
 
+_REMEMBERED_CHARACTERS = 100_000
 _ALIGNED_LIMIT = 20_000  # tokens; beyond it a changed token count is reported without alignment
 
 
@@ -52,7 +55,7 @@ def prove(original: str, edited: str, language: str, *, allow_function_name: boo
     before = _parsed(original, language)
     verdict = _short_proof(before, edited)
     if verdict is None:
-        verdict = _Comparison(before, parse(edited, language)).verdict()
+        verdict = _Comparison(before, Snippet(edited, before.definition, before.macros)).verdict()
     if verdict.notes and not allow_function_name:
         reasons = (*verdict.reasons, Reason.FUNCTION_NAME)
         return Verdict(
@@ -66,10 +69,12 @@ def tokens_of(text: str, language: str) -> Sequence[str]:
     return _token_texts(_parsed(text, language))
 
 
-@lru_cache(maxsize=64)
 def _parsed(text: str, language: str) -> Snippet:
     """Parse, and remember the last few: searches and audits prove many edits of one original."""
-    return parse(text, language)
+    return _remembered(text, language) if len(text) <= _REMEMBERED_CHARACTERS else parse(text, language)
+
+
+_remembered = lru_cache(maxsize=64)(parse)
 
 
 def _token_texts(snippet: Snippet) -> list[str]:
@@ -144,7 +149,7 @@ class _Comparison:
 
     def verdict(self) -> Verdict:
         """Compare, and put the faults in the order of the enumeration."""
-        if errors(self.after) > errors(self.before):
+        if len(error_nodes(self.after.tree)) > len(error_nodes(self.before.tree)):
             self._fault(Reason.PARSE_ERROR, self._first_error(), "does not parse")
         pairs = self._pairs()
         for old, new in pairs:
@@ -153,7 +158,7 @@ class _Comparison:
         self._consistency(pairs)
         if len(pairs) == len(self.before.tokens) == len(self.after.tokens):
             self._bindings(pairs)
-            if not self.reasons and _shape(self.before) != _shape(self.after):
+            if not self.reasons and self._shapes_differ():
                 self._fault(
                     Reason.TOKEN_CHANGE, pairs[0][1].start if pairs else 0, "layout changes the structure"
                 )
@@ -164,6 +169,15 @@ class _Comparison:
             line = self.after.tree.data.count(b"\n", 0, self.first_byte) + 1
         detail = "; ".join(self.reasons[reason] for reason in reasons)
         return Verdict(not reasons, reasons, notes, self.renames, line, detail)
+
+    def _shapes_differ(self) -> bool:
+        """Say whether the layout may have changed the meaning.
+
+        Trees with errors in them depend on the lengths of names: then the layout itself must be the same.
+        """
+        if self.before.has_error or self.before.macros:
+            return _layout(self.before) != _layout(self.after)
+        return _shape(self.before) != _shape(self.after)
 
     def _fault(self, reason: Reason, byte: int, detail: str) -> None:
         self.reasons.setdefault(reason, detail)
@@ -252,7 +266,9 @@ class _Comparison:
             if old.kind != "identifier" or new.kind != "identifier":
                 continue
             a, b = self.before.use(old), self.after.use(new)
-            if (a.binding == FREE) != (b.binding == FREE) or (
+            if a.binding != FREE and b.binding == FREE:
+                self._fault(Reason.INCONSISTENT, new.start, f"{new.text!r} is not declared any more")
+            elif (a.binding == FREE) != (b.binding == FREE) or (
                 a.binding != FREE
                 and (
                     there.setdefault(a.binding, b.binding) != b.binding
@@ -277,15 +293,12 @@ def aligned(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int,
     return [(op.tag, op.src_start, op.src_end, op.dest_start, op.dest_end) for op in script]
 
 
-def errors(snippet: Snippet) -> int:
-    """Count the syntax errors of a snippet: error nodes, tokens made up, text skipped."""
-    if not snippet.has_error:
-        return 0
-    tree = snippet.tree
-    missing = sum(
-        1 for node in range(len(tree.kinds)) if tree.starts[node] == tree.ends[node] and tree.is_leaf(node)
-    )
-    return max(1, tree.kinds.count("ERROR") + missing)
+def _layout(snippet: Snippet) -> list[str]:
+    """Return the text between the tokens."""
+    data = snippet.tree.data
+    ends = [0, *(token.end for token in snippet.tokens)]
+    starts = [*(token.start for token in snippet.tokens), len(data)]
+    return [decode(data[start:stop]) for start, stop in zip(ends, starts, strict=True)]
 
 
 def _shape(snippet: Snippet) -> list[tuple[str, int]]:

@@ -47,11 +47,15 @@ FREE = -1
 
 @dataclass(slots=True)
 class Binding:
-    """One declared thing: a variable, parameter, function or type of the snippet."""
+    """One declared thing: a variable, parameter, function or type of the snippet.
+
+    ``owner`` is the node of the outermost function that its scope lies in.
+    """
 
     name: str
     role: Role
     scope: int
+    owner: int
     visible_from: int
     leaves: list[int]
 
@@ -84,8 +88,9 @@ class Resolution:
 class Scopes:
     """A tree of scopes with their bindings, filled first and then asked."""
 
-    def __init__(self, resolution: Resolution) -> None:
+    def __init__(self, resolution: Resolution, members: frozenset[str]) -> None:
         self.resolution = resolution
+        self.members = members  # kinds of scopes whose declarations are members of a class
         self.parents: list[int] = []
         self.kinds: list[str] = []
         self.nodes: list[int] = []
@@ -105,7 +110,7 @@ class Scopes:
         bindings = self.resolution.bindings
         if number is None:
             number = len(bindings)
-            bindings.append(Binding(name, role, scope, visible_from, []))
+            bindings.append(Binding(name, role, scope, self._owner(scope), visible_from, []))
             self._names[scope][name] = number
         binding = bindings[number]
         if _STRICTNESS.index(role) > _STRICTNESS.index(binding.role):
@@ -115,6 +120,12 @@ class Scopes:
             binding.leaves.append(leaf)
             self.resolution.uses[leaf] = Use(role, number)
         return number
+
+    def _owner(self, scope: int) -> int:
+        parents = self.parents
+        while parents[scope] > 0 and self.kinds[parents[scope]] not in self.members:
+            scope = parents[scope]
+        return self.nodes[scope]
 
     def own(self, scope: int, name: str) -> int:
         """Return the binding that ``scope`` itself declares for ``name``, or ``FREE``."""

@@ -1,7 +1,8 @@
 """A snippet: source text, parsed once, with the role of every name in it.
 
-``parse`` never raises on bad code: what does not parse is not renameable. A name inside a region with
-a syntax error, a macro body or any text that the grammar skipped is kept, wherever else it occurs.
+``parse`` never raises on bad code: what does not parse is not renameable. A name is kept if it belongs to a
+function with a syntax error in it, or occurs anywhere beside a syntax error, in a macro body or in any
+text that the grammar skipped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from durometer.code.languages import LANGUAGES
 from durometer.code.languages.base import Language
 from durometer.code.reason import Reason
+from durometer.code.repair import error_nodes, repaired
 from durometer.code.scope import FREE, REASON_OF_ROLE, RENAMEABLE_ROLES, Resolution, Role, Use
 from durometer.code.syntax import SyntaxTree, decode, encode
 from durometer.types import content_hash
@@ -70,12 +72,15 @@ class Identifier:
 class Snippet:
     """Source text with everything that edits and proofs need. Immutable; equal by content."""
 
-    def __init__(self, source: str, language: Language) -> None:
+    def __init__(self, source: str, language: Language, macros: frozenset[str] | None = None) -> None:
         self.source = source
         self.definition = language
         self.language = language.name
         self._data = encode(source)
-        self.tree, self.wrapper = _best_parse(language, self._data)
+        self.tree = _best_parse(language, self._data)
+        self.macros: frozenset[str] = frozenset()
+        if self.tree.has_error and language.has_macros:
+            self.tree, self.macros = repaired(language, self._data, self.tree, macros)
         self.has_error = self.tree.has_error
         self.resolution: Resolution = language.resolve(self.tree)
         self._veto_broken_regions()
@@ -191,15 +196,20 @@ class Snippet:
         if not self.has_error:
             return
         tree = self.tree
-        for node, kind in enumerate(tree.kinds):
-            if kind == "ERROR" and node:
-                text = tree.text(node)
-                if "{" in text or "}" in text:
-                    self.resolution.veto_all = "a syntax error swallowed a brace"
-                for word in _WORD.findall(text):
-                    self.resolution.veto(word, "it occurs beside a syntax error")
-            elif kind == "ERROR":
-                self.resolution.veto_all = "the snippet does not parse"
+        broken: set[int] = set()
+        for node in error_nodes(tree):
+            for word in _WORD.findall(tree.text(node) if node else ""):
+                self.resolution.veto(word, "it occurs beside a syntax error")
+            above = node
+            while above >= 0 and above not in broken:
+                broken.add(above)
+                above = tree.parents[above]
+        for binding in self.resolution.bindings:
+            top = binding.owner
+            while top > 0 and tree.parents[top] > 0:
+                top = tree.parents[top]
+            if top in broken:
+                self.resolution.veto(binding.name, "its function has a syntax error")
 
 
 _FREE_USE = Use(Role.UNDECLARED)
@@ -219,13 +229,13 @@ def parse(source: str, language: str) -> Snippet:
     return Snippet(source, LANGUAGES.get(language))
 
 
-def _best_parse(language: Language, data: bytes) -> tuple[SyntaxTree, tuple[str, str]]:
+def _best_parse(language: Language, data: bytes) -> SyntaxTree:
     """Parse alone, or inside the first wrapper that removes every syntax error."""
     if language.wrappers and language.has_error(data):
         for wrapper in language.wrappers:
             if not language.has_error(data, wrapper):
-                return language.parse(data, wrapper), wrapper
-    return language.parse(data), ("", "")
+                return language.parse(data, wrapper)
+    return language.parse(data)
 
 
 def _tokens(tree: SyntaxTree, language: Language, data: bytes) -> list[Token]:

@@ -29,6 +29,7 @@ class Language:
     ``opaque`` kinds are text that the grammar does not look into, such as macro bodies: names in it are
     never ours. ``extra_letters`` are letters of identifiers besides Unicode's. ``wrappers`` are texts to try
     around a snippet that does not parse alone, such as a class around a bare constructor.
+    ``has_macros`` allows to parse around words that break the grammar.
     """
 
     name: str
@@ -43,16 +44,22 @@ class Language:
     extra_letters: str = ""
     wrappers: tuple[tuple[str, str], ...] = ()
     unusable_prefixes: tuple[str, ...] = ()
+    has_macros: bool = False
 
-    def parse(self, data: bytes, wrapper: tuple[str, str] = ("", "")) -> SyntaxTree:
-        """Parse ``data`` with ``wrapper`` around it; offsets in the result count from ``data``."""
-        prefix, suffix = (text.encode() for text in wrapper)
-        tree = _parser(self.module).parse(prefix + data + suffix)
+    def parse(
+        self, data: bytes, wrapper: tuple[str, str] = ("", ""), text: bytes | None = None
+    ) -> SyntaxTree:
+        """Parse ``data`` with ``wrapper`` around it; offsets in the result count from ``data``.
+
+        ``text`` is read instead of ``data`` if it is given; it has the same length.
+        """
+        prefix, suffix = (affix.encode() for affix in wrapper)
+        tree = _parser(self.module).parse(prefix + (data if text is None else text) + suffix)
         return flatten(tree, data, len(prefix))
 
     def has_error(self, data: bytes, wrapper: tuple[str, str] = ("", "")) -> bool:
         """Say whether ``data`` fails to parse inside ``wrapper``, without building a flat tree."""
-        prefix, suffix = (text.encode() for text in wrapper)
+        prefix, suffix = (affix.encode() for affix in wrapper)
         return bool(_parser(self.module).parse(prefix + data + suffix).root_node.has_error)
 
     def is_legal(self, name: str) -> bool:

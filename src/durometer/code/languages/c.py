@@ -1,7 +1,8 @@
 """C up to C23 as far as the grammar goes: block scopes, prototypes, K&R parameters, tags, labels, macros.
 
 Departures: without headers, ``a * b;`` may declare ``b`` or multiply; it multiplies if ``a`` is a variable
-in scope, and a type name that is a variable in scope is that variable. Names in macro bodies, pragmas,
+in scope, and a type name that is a variable in scope is that variable. A name that is also used where no
+declaration of it is in scope stays: a macro may declare it. Names in macro bodies, pragmas,
 conditions of ``#if`` and attributes are never renamed. Arguments of unknown macros are (as in the
 literature), although such a macro could turn them into a string; a macro of the snippet that does so
 keeps its arguments.
@@ -170,7 +171,11 @@ class CFamily(Lexical):
         declarator = tree.parents[parameters]
         if tree.kinds[declarator] != "function_declarator":
             return -1
+        if tree.kinds[tree.parents[declarator]] == "function_declarator":
+            return -1  # ``NAME(f)(int a) { }``: a macro makes the name, the outer parentheses hold parameters
         name = tree.child(declarator, "declarator")
+        if name >= 0 and tree.kinds[name] == "function_declarator":
+            name = tree.child(name, "declarator")
         while name >= 0 and tree.kinds[name] in ("parenthesized_declarator", "attributed_declarator"):
             name += 2 if tree.kinds[name] == "parenthesized_declarator" else 1
         if name < 0 or tree.kinds[name] in _DECLARATORS:
@@ -198,6 +203,10 @@ class CFamily(Lexical):
                     for leaf in range(callee + 1, tree.stops[node]):
                         if tree.kinds[leaf] in self.names:
                             self.resolution.veto(tree.text(leaf), "a macro makes a string of it")
+        bound = {binding.name for binding in self.resolution.bindings if binding.role in RENAMEABLE_ROLES}
+        for leaf in self.references:
+            if self.resolution.uses[leaf].binding == FREE and tree.text(leaf) in bound:
+                self.resolution.veto(tree.text(leaf), "it is also used where it is not declared")
         found = [node for node in tree.children(0) if tree.kinds[node] == "function_definition"]
         if len(found) == 1:
             self._own_name(found[0])
@@ -205,11 +214,17 @@ class CFamily(Lexical):
     def _own_name(self, function: int) -> None:
         outside = self.scopes.parents[self.inner[function]]
         for binding in self.resolution.bindings:
-            mine = binding.leaves and function < binding.leaves[0] < self.tree.stops[function]
+            made = binding.leaves and tree_grandparent(self.tree, binding.leaves[0]) == "function_declarator"
+            mine = binding.leaves and not made and function < binding.leaves[0] < self.tree.stops[function]
             if mine and binding.scope == outside and binding.role is Role.FUNCTION_NAME:
                 self.resolution.function_name = binding.name
                 self.resolution.function_leaves = tuple(binding.leaves)
                 return
+
+
+def tree_grandparent(tree: SyntaxTree, node: int) -> str:
+    """Return the kind of the node above a node's parent."""
+    return tree.kinds[tree.parents[tree.parents[node]]]
 
 
 def _resolve(tree: SyntaxTree) -> Resolution:
@@ -242,4 +257,5 @@ C = Language(
     opaque=frozenset({"preproc_arg"}),
     extra_letters="$",
     unusable_prefixes=("__",),
+    has_macros=True,
 )

@@ -134,4 +134,5 @@ CPP = Language(
     opaque=frozenset({"preproc_arg"}),
     extra_letters="$",
     unusable_prefixes=("__",),
+    has_macros=True,
 )

@@ -34,7 +34,7 @@ class Lexical:
     def __init__(self, tree: SyntaxTree) -> None:
         self.tree = tree
         self.resolution = Resolution()
-        self.scopes = Scopes(self.resolution)
+        self.scopes = Scopes(self.resolution, self.members)
         self.root = self.scopes.open(-1, "file", 0)
         self.scope_at = [self.root] * len(tree.kinds)
         self.inner: dict[int, int] = {}

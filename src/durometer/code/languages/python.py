@@ -48,7 +48,7 @@ class _Python:
     def __init__(self, tree: SyntaxTree) -> None:
         self.tree = tree
         self.resolution = Resolution()
-        self.scopes = Scopes(self.resolution)
+        self.scopes = Scopes(self.resolution, frozenset({"class_definition"}))
         self.module = self.scopes.open(-1, "module", 0)
         self.scope_at = [self.module] * len(tree.kinds)
         self.inner: dict[int, int] = {}
@@ -259,7 +259,7 @@ class _Python:
                 owners.setdefault(binding.name, []).append(self.scopes.nodes[binding.scope])
         for leaf in self.keyword_calls:
             name = self.tree.text(leaf)
-            call = self.tree.parents[self.tree.parents[leaf]]
+            call = self.tree.parents[self.tree.parents[self.tree.parents[leaf]]]
             if any(self._may_call(call, function) for function in owners.get(name, ())):
                 self.resolution.veto(name, "a call passes it by keyword")
 
