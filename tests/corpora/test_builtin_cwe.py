@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from durometer.code import parse
+from durometer.corpora.base import Corpus
+from durometer.corpora.builtin_cwe import CEILING, FLOWS, bigram_accuracy, builtin_cwe
+from durometer.corpora.weaknesses import LANGUAGES, WEAKNESSES
+from durometer.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return builtin_cwe(pairs=360, seed=1)
+
+
+def test_enough_weaknesses_and_flows() -> None:
+    assert len({weakness.cwe for weakness in WEAKNESSES}) >= 12
+    assert len(FLOWS) >= 8
+    for weakness in WEAKNESSES:
+        for patterns in (weakness.clean, weakness.guard, weakness.sink):
+            assert set(patterns) == set(LANGUAGES)
+
+
+def test_pairs_use_the_same_words_and_differ(corpus: Corpus) -> None:
+    """Up to one number (``branched``, ``keyed``, ``indexed``) both members have the same bag of words."""
+    for samples in corpus.splits.values():
+        for first, second in zip(samples[::2], samples[1::2], strict=True):
+            assert first.meta["pair"] == second.meta["pair"]
+            assert {first.label, second.label} == {0, 1}
+            assert first.code != second.code
+            bags = [Counter(re.findall(r"\w+|\S", s.code)) for s in (first, second)]
+            rest = (bags[0] - bags[1]) + (bags[1] - bags[0])
+            if rest:
+                assert all(word.isdigit() or word in first.code for word in rest)
+                assert sum(rest.values()) <= 4
+            assert len(first.code.splitlines()) == len(second.code.splitlines())
+
+
+def test_templates_are_held_out_and_labels_balanced(corpus: Corpus) -> None:
+    groups = [{s.group for s in samples} for samples in corpus.splits.values()]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+    for samples in corpus.splits.values():
+        assert sum(s.label or 0 for s in samples) * 2 == len(samples)
+        assert {s.language for s in samples} == set(LANGUAGES)
+    firsts = [s.label for s in corpus.splits["train"][::2]]
+    assert 0.3 < sum(int(label or 0) for label in firsts) / len(firsts) < 0.7
+
+
+def test_a_bag_of_bigrams_does_not_tell(corpus: Corpus) -> None:
+    assert bigram_accuracy(corpus.splits["train"], corpus.splits["test"]) <= CEILING
+    with pytest.raises(InputError, match="bag of bigrams"):
+        builtin_cwe(pairs=60, seed=1, max_bigram_accuracy=0.1)
+
+
+def test_every_case_parses_and_has_names_to_rename(corpus: Corpus) -> None:
+    for sample in corpus.splits["test"]:
+        snippet = parse(sample.code, sample.language)
+        assert not snippet.has_error, sample.code
+        assert len(snippet.renameable) >= 2, sample.code
+
+
+def test_same_seed_same_cases(corpus: Corpus) -> None:
+    assert builtin_cwe(pairs=360, seed=1).content_hash == corpus.content_hash
+    with pytest.raises(InputError, match="Known: java, c, python"):
+        builtin_cwe(pairs=10, seed=1, languages=("rust",))
