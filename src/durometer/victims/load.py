@@ -19,7 +19,8 @@ from durometer.victims.checkpoints import (
     split_tensors,
 )
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
-from durometer.victims.huggingface import CARD, EncoderSpec, EncoderVictim, load_exactly
+from durometer.victims.huggingface import EncoderSpec, EncoderVictim
+from durometer.victims.saved import CARD, load_exactly
 from durometer.victims.text import Framing
 
 UNLIMITED = 1_000_000

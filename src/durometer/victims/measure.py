@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from durometer.types import Prediction, Sample
-from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import weights_bytes
 
 
@@ -33,17 +33,17 @@ class Timed(Protocol):
         ...
 
 
-def size_bytes(victim: EncoderVictim) -> int:
+def size_bytes(victim: SavedVictim) -> int:
     """Return the size of the weights file: what the packing really saves, header included."""
     return len(weights_bytes(victim.weights(), victim.packing))
 
 
-def parameters(victim: EncoderVictim) -> int:
+def parameters(victim: SavedVictim) -> int:
     """Return the number of parameters, zeros included."""
     return sum(p.numel() for p in victim.network.parameters())
 
 
-def nonzero_parameters(victim: EncoderVictim) -> int:
+def nonzero_parameters(victim: SavedVictim) -> int:
     """Return the number of parameters that are not zero."""
     return sum(int((p != 0).sum()) for p in victim.network.parameters())
 

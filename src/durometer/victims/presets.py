@@ -90,6 +90,24 @@ class EncoderPreset(BaseModel):
             "decoder_start_token_id": 2,
         }
 
+    def generator(self, vocabulary: int, max_new: int) -> dict[str, Any]:
+        """Return the configuration of a summarizer of this shape: room for code and ``max_new`` tokens.
+
+        An encoder gets a decoder of as many layers behind it (CodeXGLUE's recipe for CodeBERT).
+        """
+        longer = self.model_copy(update={"max_length": self.max_length + max_new + 1})
+        values = longer.encoder(vocabulary)
+        if self.architecture != "encoder":
+            return values
+        decoder = {**values, "is_decoder": True, "add_cross_attention": True}
+        return {
+            "model_type": "encoder-decoder",
+            "encoder": values,
+            "decoder": decoder,
+            "decoder_start_token_id": 0,
+            "pad_token_id": 1,
+        }
+
     def head(self, *, pair: bool, classes: int) -> HeadConfig:
         """Return the head for a task."""
         return HeadConfig(pair=pair, pooling=self.pooling, pair_features=self.pair_features, classes=classes)

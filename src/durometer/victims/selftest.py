@@ -16,21 +16,21 @@ from durometer.types import Sample
 from durometer.victims.storage import write_bytes
 
 if TYPE_CHECKING:
-    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.saved import SavedVictim
 
 SELF_TEST = "self-test.safetensors"
 COUNT = 32
 TOLERANCE = 1e-3  # on logits: other kernels move them by about 1e-6, a wrong weight by much more
 
 
-def write_self_test(victim: EncoderVictim, samples: Sequence[Sample], path: Path) -> None:
+def write_self_test(victim: SavedVictim, samples: Sequence[Sample], path: Path) -> None:
     """Save the logits of the first 32 samples beside their text."""
     chosen = list(samples[:COUNT])
     texts = json.dumps([[s.id, s.code, s.other, s.language] for s in chosen])
     write_bytes(path, save({"logits": victim.logits(chosen)}, metadata={"samples": texts}))
 
 
-def run_self_test(victim: EncoderVictim, path: Path) -> float:
+def run_self_test(victim: SavedVictim, path: Path) -> float:
     """Compare the victim's logits with the saved ones and return the largest difference.
 
     Raises:

@@ -104,6 +104,22 @@ class TextEncoder:
         ids = self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids
         return len(ids) > frame.max_length - len(frame.begin) - len(frame.end)
 
+    def visible_bytes(self, code: str) -> int:
+        """Return how many leading UTF-8 bytes of ``code`` the window leaves: edits beyond change nothing."""
+        text = self.normalize(code)
+        frame = self.framing
+        room = frame.max_length - len(frame.begin) - len(frame.end)
+        offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
+        if len(offsets) <= room:
+            return len(code.encode("utf-8", "surrogatepass"))
+        inked = sum(not character.isspace() for character in text[: offsets[room - 1][1]])
+        for position, character in enumerate(code):
+            if not character.isspace():
+                inked -= 1
+            if inked < 0:
+                return len(code[:position].encode("utf-8", "surrogatepass"))
+        return len(code.encode("utf-8", "surrogatepass"))
+
     def forget(self) -> None:
         """Empty the memory (before timing)."""
         self._memory.clear()

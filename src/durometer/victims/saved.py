@@ -1,0 +1,220 @@
+"""What every trained victim shares: a network, a tokenizer, a specification, a folder that loads by itself.
+
+The folder: ``weights.safetensors`` (see ``storage``), ``victim.json`` (configuration, framing, a tokenizer
+probe), ``tokenizer.json``, and a self-test that runs on every load, where probes were given.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from durometer.errors import InputError
+from durometer.types import Prediction, Sample
+from durometer.victims.base import Traits
+from durometer.victims.selftest import SELF_TEST, run_self_test, write_self_test
+from durometer.victims.shapes import Shapes, default_shapes
+from durometer.victims.storage import Codec, read_weights, roundtrip, write_json, write_weights
+from durometer.victims.text import DRIFT_PROBE, Framing, TextEncoder
+
+WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
+
+
+class VictimSpec(BaseModel):
+    """Everything about a victim but its weights and its tokenizer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = 1
+    name: str = "victim"
+    task: str = ""  # what it was trained for, if known
+    encoder: Mapping[str, Any]  # transformers configuration, ``model_type`` included
+    framing: Framing = Framing()
+    probe: tuple[int, ...] = ()  # ids of text.DRIFT_PROBE when the victim was saved
+    notes: Mapping[str, Any] = Field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides answers, beside weights and tokenizer."""
+        return self.model_dump(mode="json", exclude={"version", "name", "task", "probe", "notes"})
+
+
+class SavedVictim(ABC):
+    """A network in evaluation mode on one device. ``network`` and ``spec`` are narrowed by subclasses."""
+
+    spec_class: ClassVar[type[VictimSpec]]
+    network: nn.Module
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokenizer: Tokenizer,
+        spec: Any,
+        *,
+        device: str = "cpu",
+        shapes: Shapes | None = None,
+        packing: Mapping[str, Codec] | None = None,
+    ) -> None:
+        self.network = network.to(device).eval()
+        self.spec = spec
+        self.text = TextEncoder(tokenizer, spec.framing)
+        self.device = device
+        self.shapes = shapes or default_shapes(device)
+        self.packing: dict[str, Codec] = dict(packing or {})
+
+    @classmethod
+    @abstractmethod
+    def build(cls, spec: Any) -> nn.Module:
+        """Return the network that ``spec`` describes, its weights drawn."""
+
+    @abstractmethod
+    def predict(self, inputs: Sequence[Sample]) -> list[Prediction]:
+        """Return one prediction per input, in order."""
+
+    @abstractmethod
+    def logits(self, inputs: Sequence[Sample]) -> Tensor:
+        """Return numbers [samples, any] that any change of weights or arithmetic would move."""
+
+    @property
+    def name(self) -> str:
+        """What messages call this victim."""
+        return str(self.spec.name)
+
+    @property
+    def traits(self) -> Traits:
+        """Fingerprint (device, dtype, threads, shapes, versions) and what the driver may rely on."""
+        threads = torch.get_num_threads() if self.device == "cpu" else 0
+        cpu = torch.backends.cpu.get_cpu_capability() if self.device == "cpu" else "-"
+        fingerprint = (
+            f"{self.device}/fp32/{cpu}/threads{threads}/rows{self.shapes.rows}x{self.shapes.bucket}"
+            f"/torch{torch.__version__}/{platform.machine()}"
+        )
+        return Traits(fingerprint=fingerprint, slice_rows=self.shapes.rows, gradients=True)
+
+    def forget(self) -> None:
+        """Empty the memories, as before a timing or after a change of the weights."""
+        self.text.forget()
+
+    def copy(self) -> Self:
+        """Return an independent victim with the same weights, nothing remembered."""
+        return type(self)(
+            copy.deepcopy(self.network),
+            self.text.tokenizer,
+            self.spec,
+            device=self.device,
+            shapes=self.shapes,
+            packing=self.packing,
+        )
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Round every weight to what its packing stores: from now on a save and a load change no bit."""
+        for name, weight in self.network.named_parameters():
+            weight.copy_(roundtrip(weight, self.packing.get(name, "dense")))
+        self.forget()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return every tensor once: tables that are tied keep their first name."""
+        return untied(self.network)
+
+    @property
+    def content_hash(self) -> str:
+        """Hash of the weights, the configuration, the framing and the tokenizer."""
+        digest = hashlib.sha256(json.dumps(self.spec.identity(), sort_keys=True).encode())
+        digest.update(self.text.tokenizer.to_str().encode())
+        for name, tensor in sorted(self.weights().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, folder: Path, *, probes: Sequence[Sample] = ()) -> None:
+        """Write the folder (weights last, so that a folder with weights is complete).
+
+        With ``probes``, a self-test over the first 32 of them is saved too and runs on every load.
+
+        Raises:
+            StoreError: it cannot be written.
+
+        """
+        spec = self.spec.model_copy(update={"probe": self.text(DRIFT_PROBE)})
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / CARD, spec.model_dump(mode="json"))
+        self.text.tokenizer.save(str(folder / TOKENIZER))
+        if probes:
+            write_self_test(self, probes, folder / SELF_TEST)
+        write_weights(folder / WEIGHTS, self.weights(), self.packing)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu", shapes: Shapes | None = None) -> Self:
+        """Read a folder that ``save`` wrote, packed weights included.
+
+        Raises:
+            InputError: a file is missing or malformed, or the weights do not fit the configuration.
+            VictimError: the tokenizer is not the one that was saved, or the self-test fails.
+
+        """
+        spec = read_spec(folder / CARD, cls.spec_class)
+        network = cls.build(spec)
+        weights, packing = read_weights(folder / WEIGHTS)
+        load_exactly(network, weights, where=str(folder / WEIGHTS))
+        tokenizer = read_tokenizer(folder / TOKENIZER)
+        victim = cls(network, tokenizer, spec, device=device, shapes=shapes, packing=packing)
+        if spec.probe:
+            victim.text.check_drift(spec.probe, where=str(folder / TOKENIZER))
+        if (folder / SELF_TEST).is_file():
+            run_self_test(victim, folder / SELF_TEST)
+        return victim
+
+
+def read_spec(path: Path, kind: type[VictimSpec]) -> VictimSpec:
+    """Return the specification in a ``victim.json``."""
+    try:
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path), hint="Is this folder a saved victim?") from error
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise InputError(f"malformed: {error}", where=str(path)) from error
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer in a ``tokenizer.json``."""
+    if not path.is_file():
+        raise InputError("no such file", where=str(path))
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises a bare Exception
+        raise InputError(f"not a tokenizer ({error})", where=str(path)) from error
+
+
+def load_exactly(network: torch.nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
+    """Load every tensor, or say which are missing, unknown or of another shape."""
+    expected = untied(network)
+    aliases = network.state_dict().keys() - expected.keys()
+    weights = {name: tensor for name, tensor in weights.items() if name not in aliases}
+    missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
+    if missing or unknown:
+        raise InputError(f"weights do not fit: missing {missing[:3]}, unknown {unknown[:3]}", where=where)
+    wrong = [name for name in expected if expected[name].shape != weights[name].shape]
+    if wrong:
+        raise InputError(f"{wrong[0]} has shape {tuple(weights[wrong[0]].shape)}", where=where)
+    network.load_state_dict(dict(weights), strict=False)
+
+
+def untied(network: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the state dict without the second and later names of tensors that share memory."""
+    seen: set[int] = set()
+    result: dict[str, Tensor] = {}
+    for name, tensor in network.state_dict().items():
+        if tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            result[name] = tensor
+    return result

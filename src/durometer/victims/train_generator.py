@@ -1,0 +1,128 @@
+"""From a summarization corpus to a small generator: teacher forcing, best validation loss kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from durometer.corpora.base import Corpus
+from durometer.errors import InputError
+from durometer.rng import derived_seed
+from durometer.types import Sample
+from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
+from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.presets import EncoderPreset, TrainConfig
+from durometer.victims.text import Framing
+from durometer.victims.tokenizer import snippets, train_tokenizer
+
+IGNORED = -100
+
+
+def train_generator(
+    corpus: Corpus,
+    shape: EncoderPreset,
+    config: TrainConfig,
+    *,
+    seed: int,
+    name: str = "generator",
+    beams: int = 10,
+    max_new: int = 24,
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> GeneratorVictim:
+    """Train a small summarizer from scratch on ``corpus`` (splits ``train`` and ``valid``).
+
+    ``work`` is a folder for checkpoints, as in ``train_encoder``.
+
+    Raises:
+        InputError: a split is missing, or a sample has no reference.
+
+    """
+    for split in ("train", "valid"):
+        if not corpus.splits.get(split):
+            raise InputError(f"no samples in split {split!r}", where=corpus.name)
+    train = corpus.splits["train"]
+    texts = [*snippets(train), *dict.fromkeys(s.reference or "" for s in train)]
+    tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary)
+    torch.manual_seed(derived_seed(seed, "generator"))
+    values = shape.generator(tokenizer.get_vocab_size(), max_new)
+    spec = GeneratorSpec(
+        name=name,
+        task=corpus.task,
+        encoder=values,
+        framing=Framing(max_length=shape.max_length),
+        beams=beams,
+        max_new=max_new,
+    )
+    victim = GeneratorVictim(GeneratorNetwork(values), tokenizer, spec)
+    rows, valid = Rows(victim, train), Rows(victim, corpus.splits["valid"])
+    batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage="generate")
+    steps = max(1, round(config.epochs * batches.per_epoch / config.accumulate))
+    plan = LoopPlan(
+        stage="generate",
+        steps=steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        accumulate=config.accumulate,
+        clip=config.clip,
+        evaluate_every=-(-steps // config.evaluations),
+        patience=config.patience,
+        checkpoint_steps=config.checkpoint_steps,
+    )
+    optimise(
+        victim.network,
+        plan,
+        lambda step: rows.loss(victim.network, batches.at(step)),
+        seed=seed,
+        evaluate=lambda: -valid.mean_loss(victim.network),
+        checkpoint=work / "generator.safetensors" if work else None,
+        progress=progress,
+    )
+    victim.forget()
+    return victim
+
+
+class Rows:
+    """Framed code and summaries of a split, tokenised once."""
+
+    def __init__(self, victim: GeneratorVictim, samples: Sequence[Sample]) -> None:
+        frame = victim.spec.framing
+        missing = [s.id for s in samples if not s.reference]
+        if missing:
+            raise InputError(
+                f"{len(missing)} samples have no reference, first {missing[0]!r}", where=victim.name
+            )
+        encode = victim.text.tokenizer.encode
+        self.pad = frame.pad
+        self.codes = [victim.text(s.code) for s in samples]
+        room = victim.spec.max_new - 1
+        self.summaries = [
+            (*frame.begin, *encode(s.reference or "", add_special_tokens=False).ids[:room], *frame.end)
+            for s in samples
+        ]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Ids of each row's code."""
+        return [len(code) for code in self.codes]
+
+    def loss(self, network: GeneratorNetwork, batch: Sequence[int]) -> Tensor:
+        """Return the mean cross-entropy of the summaries' tokens."""
+        ids, mask = pad_rows([self.codes[i] for i in batch], self.pad)
+        answers, known = pad_rows([self.summaries[i] for i in batch], self.pad)
+        targets = answers.masked_fill(known == 0, IGNORED)[:, 1:]
+        logits = network.logits(ids, mask, answers[:, :-1])
+        return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+
+    @torch.inference_mode()
+    def mean_loss(self, network: GeneratorNetwork, batch: int = 32) -> float:
+        """Return the mean loss over batches of like length."""
+        order = sorted(range(len(self.codes)), key=self.lengths.__getitem__)
+        chunks = [order[i : i + batch] for i in range(0, len(order), batch)]
+        return sum(float(self.loss(network, chunk)) * len(chunk) for chunk in chunks) / len(order)
