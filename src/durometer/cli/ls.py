@@ -31,7 +31,7 @@ def command(
 
     if kind not in KINDS:
         raise UnknownNameError(f"unknown kind {kind!r}", hint=suggest(kind, list(KINDS)))
-    entries = {}
+    entries: dict[str, str] = {}
     for place in KINDS[kind].split():
         module, _, attribute = place.partition(":")
         registry = getattr(import_module(module), attribute)

@@ -15,7 +15,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; the default is named after the study file.")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="in-process or processes.")] = None,
+    backend: Annotated[str | None, typer.Option(help="in-process, processes or ray.")] = None,
     workers: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")] = False,

@@ -219,7 +219,7 @@ class CellPattern(Strict):
 class MachineOptions(Strict):
     """What cannot change a result, and is in no hash."""
 
-    backend: Literal["in-process", "processes"] = "processes"
+    backend: Literal["in-process", "processes", "ray"] = "processes"
     workers: int | Literal["auto"] = "auto"
     device: str = "cpu"
     allow_download: bool = False

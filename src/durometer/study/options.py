@@ -21,7 +21,7 @@ def machine_options(base: MachineOptions, **given: str | None) -> MachineOptions
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0])
-        allowed = {"backend": "in-process, processes", "workers": "a number, or auto"}.get(option, "")
+        allowed = {"backend": "in-process, processes, ray", "workers": "a number, or auto"}.get(option, "")
         raise InputError(
             f"{first['input']!r} is not allowed",
             where=f"--{option}",

@@ -25,7 +25,7 @@ from durometer.study.plan import Node, Plan
 from durometer.study.progress import NodeState, states_on_disk
 
 LARGEST_CHUNK = 16  # samples: small enough to share work evenly, large enough to fill a GPU batch
-MOST_DEATHS = 3  # of one task's worker before its sample or node is blamed
+MOST_DEATHS = 5  # of workers on one sample or node before it is blamed: machines lose workers too
 EXCLUSIVE = ("latency",)
 
 Listener = Callable[[Mapping[str, NodeState]], None]

@@ -71,6 +71,10 @@ class Session:
         workers, _ = choose_workers(self.machine)
         if self.machine.backend == "in-process":
             return InProcess(self.folder, self.machine.device)
+        if self.machine.backend == "ray":
+            from durometer.study.ray_backend import RayActors
+
+            return RayActors(self.folder, self.machine.device, workers, WORKER_BYTES)
         return Processes(self.folder, self.machine.device, workers, lock_descriptor)
 
     def _note_complete(self) -> None:

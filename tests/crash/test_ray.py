@@ -1,0 +1,65 @@
+"""A study on a local Ray cluster: the same bytes; a lost actor costs its unfinished samples only."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import toy_runs
+
+pytest.importorskip("ray", reason="the extra `scale` is not installed")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def ray_environment(tmp_path):
+    return {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@pytest.fixture
+def expected(toy):
+    code, _, err = toy_runs.call("run", toy, "--out", toy.parent / "plain", "--backend", "in-process")
+    assert code == 0, err
+    return (toy.parent / "plain" / "outcomes.parquet").read_bytes()
+
+
+def actors(home):
+    """Return the actor processes whose HOME is ours."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes()
+                ours = f"HOME={home}\0".encode() in (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if ours and command.startswith(b"ray::Actor"):
+                found.append(int(folder.name))
+    return found
+
+
+def test_two_ray_workers_give_the_same_bytes(toy, tmp_path, ray_environment, expected):
+    folder = tmp_path / "run"
+    arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
+    code, _, err = toy_runs.call(*arguments, **ray_environment)
+    assert code == 0, err
+    assert (folder / "outcomes.parquet").read_bytes() == expected
+
+
+def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, expected):
+    folder = tmp_path / "run"
+    arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
+    process = toy_runs.start(arguments, TOY_SLEEP="0.005", **ray_environment)
+    rng, killed = random.Random(9), 0
+    while process.poll() is None:
+        time.sleep(rng.uniform(0.8, 1.2))
+        alive = actors(tmp_path)
+        if toy_runs.recorded(folder) and alive and killed < 3:
+            os.kill(rng.choice(alive), signal.SIGKILL)
+            killed += 1
+    code, _, err = toy_runs.finish(process)
+    assert code == 0, err
+    assert killed >= 2
+    assert (folder / "outcomes.parquet").read_bytes() == expected
