@@ -14,6 +14,10 @@ def command(
     exports: Annotated[
         bool, typer.Option("--exports", help="Write figures/ (SVG, PDF) and tables/ (CSV, LaTeX) too.")
     ] = False,
+    transfer: Annotated[
+        bool,
+        typer.Option("--transfer", help="First show each variant's examples to the others (runs models)."),
+    ] = False,
     serve: Annotated[
         bool, typer.Option("--serve", help="Show the page on 127.0.0.1 and follow the run; Ctrl-C ends it.")
     ] = False,
@@ -23,13 +27,15 @@ def command(
     """Write report.html and results.json of a run, and print its tables."""
     from durometer.report import to_json, write_report
     from durometer.report.results import build_results
+    from durometer.report.transfer import measure_transfer, read_transfer
     from durometer.study.store import load_run
 
     view = load_run(run)
     if serve:
         _serve(run, port)
         return
-    results = build_results(view)
+    shown = measure_transfer(run) if transfer else read_transfer(run)
+    results = build_results(view, shown)
     folder = out or run
     page = write_report(view, folder, results)
     if exports:

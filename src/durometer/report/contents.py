@@ -19,6 +19,7 @@ def all_tables(results: Record) -> list[Table]:
         seeds_table(results),
         comparisons_table(results),
         ranks_table(results),
+        transfer_table(results),
         confidence_table(results),
         validity_table(results),
     ]
@@ -187,6 +188,27 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
         "in both, otherwise all. A difference counts as detected when the adjusted p is below 0.05."
     )
     return Table("comparisons", "Against the original", caption, columns, rows)
+
+
+def transfer_table(results: Record) -> Table:
+    """Return the share of each variant's examples that break each other variant unchanged."""
+    columns = (
+        *(Column(key, key.capitalize(), numeric=False) for key in ("task", "victim")),
+        Column("source", "Found on", numeric=False),
+        Column("target", "Shown to", numeric=False),
+        Column("broken", "Broken", "Of the examples whose original the target gets right"),
+        Column("n", "n"),
+    )
+    rows = tuple(
+        (
+            *(Cell(t[key]) for key in ("task", "victim", "source", "target")),
+            estimate_cell("asr", t["broken"]),
+            Cell(words.number(t["broken"]["n"], 0), t["broken"]["n"]),
+        )
+        for t in results["transfer"]
+    )
+    caption = "Proven examples of one variant, shown unchanged to another; seeds pooled."
+    return Table("transfer", "Transfer", caption, columns, rows)
 
 
 def confidence_table(results: Record) -> Table:

@@ -15,6 +15,7 @@ from durometer.report.contents import all_tables
 from durometer.report.curves import budget_charts
 from durometer.report.files import write_bytes, write_text
 from durometer.report.frontier import frontiers
+from durometer.report.heat import transfer_charts
 from durometer.report.ranking import rank_charts
 from durometer.report.tables import to_csv, to_latex
 
@@ -41,7 +42,11 @@ def figures(results: Record) -> Iterator[tuple[str, str]]:
     """Yield (file name without ending, picture) of every chart of the page."""
     for axis, name, picture in frontiers(results):
         yield _file_name("frontier", axis, name), picture
-    for kind, charts in (("budget", budget_charts(results)), ("ranks", rank_charts(results))):
+    for kind, charts in (
+        ("budget", budget_charts(results)),
+        ("ranks", rank_charts(results)),
+        ("transfer", transfer_charts(results)),
+    ):
         for name, picture in charts:
             yield _file_name(kind, name), picture
 

@@ -25,6 +25,7 @@ from durometer.report.contents import all_tables
 from durometer.report.curves import budget_charts
 from durometer.report.examples import embedded_examples
 from durometer.report.frontier import frontiers, legend
+from durometer.report.heat import transfer_charts
 from durometer.report.ranking import rank_charts
 from durometer.report.tables import to_csv, to_latex
 
@@ -58,6 +59,7 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
         tables={table.id: table for table in tables},
         charts=frontiers(results),
         curves=budget_charts(results),
+        transfers=transfer_charts(results),
         rankings=rank_charts(results),
         legend=legend(results, *groups[0]) if groups else "",
         methods=_flat(results["config"]),

@@ -20,6 +20,7 @@ from durometer.report.across import across_cells
 from durometer.report.answer import answer
 from durometer.report.comparisons import compare_variants, original_of
 from durometer.report.records import Record, measures_record, plain, rate
+from durometer.report.transfer import transfer_records
 from durometer.report.words import number
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import accuracy, measure_cells
@@ -27,8 +28,11 @@ from durometer.stats.scores import calibration
 from durometer.study.view import RunView, VariantRecord
 
 
-def build_results(view: RunView) -> Record:
-    """Return the record of ``view``: JSON-able, finite numbers only, the same rows giving the same record."""
+def build_results(view: RunView, transfer: pl.DataFrame | None = None) -> Record:
+    """Return the record of ``view``: JSON-able, finite numbers only, the same rows giving the same record.
+
+    ``transfer`` holds the answers of other variants to the examples, where somebody asked for them.
+    """
     results: Record = {
         "schema": 1,
         "study": {
@@ -48,6 +52,7 @@ def build_results(view: RunView) -> Record:
         "cells": _cells(view.outcomes),
         "comparisons": compare_variants(view),
         **across_cells(view),
+        "transfer": transfer_records(transfer),
         "methods": _methods(view.config),
         "provenance": plain(view.provenance),
         "config": plain(view.config),

@@ -1,0 +1,56 @@
+"""The transfer heat map: examples found on one variant, tried unchanged on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from durometer.report import words
+from durometer.report.charts import mark, svg, tag
+
+Record = Mapping[str, Any]
+WIDTH, HEIGHT, LEFT, TOP = 112, 54, 190, 62
+
+
+def transfer_charts(results: Record) -> list[tuple[str, Markup]]:
+    """Return (name, picture) for each task and victim whose examples were shown to other variants."""
+    groups = dict.fromkeys((t["task"], t["victim"]) for t in results["transfer"])
+    return [(f"{task}, {victim}", _map(results, task, victim)) for task, victim in groups]
+
+
+def _map(results: Record, task: str, victim: str) -> Markup:
+    key = (task, victim)
+    pairs = {
+        (t["source"], t["target"]): t["broken"]
+        for t in results["transfer"]
+        if (t["task"], t["victim"]) == key
+    }
+    known = [v["variant"] for v in results["variants"] if (v["task"], v["victim"]) == key]
+    names = [name for name in known if any(name in pair for pair in pairs)]
+    parts = [tag("text", "found on ↓  shown to →", x=LEFT - 12, y=TOP - 14, class_="axis-title end")]
+    for i, name in enumerate(names):
+        parts.append(tag("text", name, x=LEFT + (i + 0.5) * WIDTH, y=TOP - 14, class_="direct middle"))
+        parts.append(tag("text", name, x=LEFT - 12, y=TOP + (i + 0.5) * HEIGHT + 4, class_="direct end"))
+        parts += [_cell(pairs.get((name, target)), name, target, i, j) for j, target in enumerate(names)]
+    title = f"Share of adversarial examples that break another variant unchanged: {task}, {victim}"
+    return svg(max(860, LEFT + WIDTH * len(names)), TOP + HEIGHT * len(names) + 8, title, *parts)
+
+
+def _cell(estimate: Record | None, source: str, target: str, row: int, column: int) -> Markup:
+    x, y = LEFT + column * WIDTH, TOP + row * HEIGHT
+    box = {"x": x + 1, "y": y + 1, "width": WIDTH - 2, "height": HEIGHT - 2, "rx": 4}
+    if estimate is None or estimate["value"] is None:
+        return tag("rect", **box, class_="capsule")
+    share = estimate["value"]
+    # Full contrast for the number on either ground: the heat is a tint below, near solid above.
+    ink = "heat-text on-heat middle" if share > 62 else "heat-text middle"
+    shape = tag(
+        "g",
+        tag("rect", **box, class_="heat point", fill_opacity=round(0.05 + 0.95 * share / 100, 3)),
+        tag("text", f"{words.number(share, 0)} %", x=x + WIDTH / 2, y=y + HEIGHT / 2 + 5, class_=ink),
+    )
+    bounds = words.interval(estimate["low"], estimate["high"])
+    said = f"{words.number(share)} % of the examples found on {source} break {target}"
+    return mark(shape, f"{said} ({bounds}; n = {estimate['n']})")
