@@ -134,3 +134,16 @@ class TestGradients:
     def test_refuses_a_victim_that_has_none(self):
         with pytest.raises(RefusedError, match="no gradients"):
             gradient_source(BagVictim())
+
+
+def test_visible_bytes_end_where_the_window_ends(victim):
+    row = Sample(id="s", code=SNIPPET, language="python", label=0, other="def g(): return 1")
+    assert victim.visible_bytes(row) == len(SNIPPET)
+    long = Sample(
+        id="s", code=SNIPPET + "# é\n" + "x = 1\n" * 200 + "unseen = 2\n", language="python", other=""
+    )
+    cut = victim.visible_bytes(long)
+    data = long.code.encode()
+    assert len(SNIPPET) < cut < len(data)
+    assert victim.text(data[:cut].decode()) == victim.text(long.code)
+    assert victim.text(data[: cut - 8].decode()) != victim.text(long.code)
