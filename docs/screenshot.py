@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-WIDTH, HEIGHT = 1280, 1560
+WIDTH, HEIGHT = 1280, 2030
 
 
 def main(run: Path, picture: Path) -> None:
@@ -21,7 +21,7 @@ def main(run: Path, picture: Path) -> None:
     chromium = os.environ.get("DUROMETER_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=list(OPTIONS))
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.25)
         page.goto((run / "report.html").resolve().as_uri())
         page.screenshot(path=picture)
         browser.close()

@@ -34,13 +34,15 @@ def test_three_sentences_and_each_claim_has_its_evidence(results: dict[str, Any]
     assert len(results["answer"]) == 3
     text = " ".join(results["answer"])
     effects = re.findall(r"[−+]?[\d.]+ points(?! would)", text)
-    evidence = re.findall(r"points \(95 % interval [^,]+ to [^,]+, adjusted p [=<] [\d.]+\)", text)
+    evidence = re.findall(
+        r"points(?: for [^()]+)? \(95 % interval [^,]+ to [^,]+, adjusted p [=<] [\d.]+\)", text
+    )
     assert effects
     assert len(effects) == len(evidence)
 
 
 def test_detected_difference_is_claimed_with_interval_and_adjusted_p() -> None:
-    assert cost([comparison()]) == "int8 −4.0 points (95 % interval −6.0 to −2.0, adjusted p = 0.010)"
+    assert cost([comparison()]) == "−4.0 points for int8 (95 % interval −6.0 to −2.0, adjusted p = 0.010)"
 
 
 def test_undetected_difference_is_never_claimed() -> None:
@@ -51,8 +53,8 @@ def test_undetected_difference_is_never_claimed() -> None:
 
 def test_victims_and_attacks_are_named_where_they_differ() -> None:
     text = cost([comparison(attack="mhm"), comparison(attack="mhm", victim="w", difference=-5.0)])
-    assert text.startswith("int8 of w under MHM −5.0 points")
-    assert "int8 of v under MHM −4.0 points" in text
+    assert text.startswith("−5.0 points for int8 of w under MHM")
+    assert "−4.0 points for int8 of v under MHM" in text
 
 
 def test_many_detected_differences_are_counted() -> None:

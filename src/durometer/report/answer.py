@@ -43,7 +43,7 @@ def cost(comparisons: Sequence[Record]) -> str:
         return "nothing to compare yet"
     found = sorted((c for c in comparisons if c["detected"]), key=lambda c: c["difference"])
     rest = [c for c in comparisons if not c["detected"]]
-    clauses = [listing([f"{_where(c, comparisons)} {effect(c)}" for c in found[:SHOWN]])] if found else []
+    clauses = [listing([effect(c, _where(c, comparisons)) for c in found[:SHOWN]])] if found else []
     if len(found) > SHOWN:
         clauses.append(f"{len(found) - SHOWN} more in the table below")
     if rest:
@@ -51,11 +51,11 @@ def cost(comparisons: Sequence[Record]) -> str:
     return "; ".join(clauses)
 
 
-def effect(comparison: Record) -> str:
-    """Return a difference with its interval and adjusted p."""
+def effect(comparison: Record, where: str = "") -> str:
+    """Return a difference, of what, with its interval and adjusted p."""
     bounds = interval(comparison["low"], comparison["high"], signed=True) or "not defined"
-    change = number(comparison["difference"], signed=True)
-    return f"{change} points (95 % interval {bounds}, adjusted {probability(comparison['p_holm'])})"
+    change = number(comparison["difference"], signed=True) + " points" + (f" for {where}" if where else "")
+    return f"{change} (95 % interval {bounds}, adjusted {probability(comparison['p_holm'])})"
 
 
 def _undetected(rest: Sequence[Record], all_of_them: Sequence[Record]) -> str:
@@ -69,7 +69,7 @@ def _undetected(rest: Sequence[Record], all_of_them: Sequence[Record]) -> str:
         many = f"{len(rest)} {'other ' if len(rest) < len(all_of_them) else ''}comparisons"
     return (
         f"no difference detected for {many}, the largest being "
-        f"{_where(largest, all_of_them)} {effect(largest)}{power}"
+        f"{effect(largest, _where(largest, all_of_them))}{power}"
     )
 
 
