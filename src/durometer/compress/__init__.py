@@ -10,20 +10,20 @@ from durometer.corpora.base import Corpus
 from durometer.rng import derived_seed
 
 if TYPE_CHECKING:
-    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
+    from durometer.victims.saved import SavedVictim
 
 __all__ = ["COMPRESSIONS", "Compression", "compress", "parse_compression"]
 
 
 def compress(
-    victim: EncoderVictim,
+    victim: SavedVictim,
     recipe: Sequence[Compression],
     data: Corpus | None,
     *,
     seed: int,
     progress: Progress | None = None,
-) -> EncoderVictim:
+) -> SavedVictim:
     """Apply the steps of ``recipe`` in order and return a new victim, ready to be saved.
 
     ``data`` is the task's corpus; steps that train use its ``train`` and ``valid`` splits.

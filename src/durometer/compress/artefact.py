@@ -14,21 +14,22 @@ from typing import Any
 from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
 from durometer.types import Sample
-from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.load import load_saved
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
+from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import write_json
 
 RECIPE = "recipe.json"
 
 
 def record(
-    victim: EncoderVictim,
+    victim: SavedVictim,
     *,
-    parent: EncoderVictim,
+    parent: SavedVictim,
     recipe: Sequence[Compression],
     data: Corpus | None,
     seed: int,
-) -> EncoderVictim:
+) -> SavedVictim:
     """Write into the victim's notes what made it; returns the same victim."""
     steps = [*parent.spec.notes.get("recipe", []), *(step.model_dump(mode="json") for step in recipe)]
     before = str(parent.spec.notes.get("recipe_words", ""))
@@ -45,7 +46,7 @@ def record(
     return victim
 
 
-def save_artefact(victim: EncoderVictim, folder: Path, probes: Sequence[Sample]) -> None:
+def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -> None:
     """Save the victim with ``recipe.json`` and a self-test over the first 32 ``probes``."""
     summary = {
         **victim.spec.notes,
@@ -58,6 +59,6 @@ def save_artefact(victim: EncoderVictim, folder: Path, probes: Sequence[Sample])
     victim.save(folder, probes=probes)
 
 
-def load_artefact(folder: Path, *, device: str = "cpu") -> EncoderVictim:
+def load_artefact(folder: Path, *, device: str = "cpu") -> SavedVictim:
     """Load the victim; its self-test runs on the way."""
-    return EncoderVictim.load(folder, device=device)
+    return load_saved(folder, device=device)

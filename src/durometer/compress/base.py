@@ -18,8 +18,8 @@ from durometer.errors import ConfigurationError
 from durometer.registry import Registry
 
 if TYPE_CHECKING:
-    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
+    from durometer.victims.saved import SavedVictim
 
 
 class Compression(BaseModel, ABC):
@@ -35,8 +35,8 @@ class Compression(BaseModel, ABC):
 
     @abstractmethod
     def apply(
-        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
-    ) -> EncoderVictim:
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> SavedVictim:
         """Return a new victim; the given one is not changed.
 
         Raises:

@@ -10,8 +10,8 @@ from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
 
 if TYPE_CHECKING:
-    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
+    from durometer.victims.saved import SavedVictim
 
 
 class MagnitudePrune(Compression):
@@ -30,8 +30,8 @@ class MagnitudePrune(Compression):
     recovery_learning_rate: float = Field(default=2e-4, gt=0)
 
     def apply(
-        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
-    ) -> EncoderVictim:
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> SavedVictim:
         """See ``durometer.compress.prune``."""
         from durometer.compress.prune import magnitude_prune
 
@@ -47,8 +47,8 @@ class Int8(Compression):
     kind: Literal["int8"] = "int8"
 
     def apply(
-        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
-    ) -> EncoderVictim:
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> SavedVictim:
         """See ``durometer.compress.quantize``."""
         from durometer.compress.quantize import quantize
 
@@ -64,8 +64,8 @@ class BFloat16(Compression):
     kind: Literal["bf16"] = "bf16"
 
     def apply(
-        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
-    ) -> EncoderVictim:
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> SavedVictim:
         """See ``durometer.compress.quantize``."""
         from durometer.compress.quantize import quantize
 
@@ -94,8 +94,8 @@ class Distill(Compression):
     learning_rate: float = Field(default=1e-3, gt=0)
 
     def apply(
-        self, victim: EncoderVictim, data: Corpus | None, *, seed: int, progress: Progress
-    ) -> EncoderVictim:
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+    ) -> SavedVictim:
         """See ``durometer.compress.distill``."""
         from durometer.compress.distill import distill
 

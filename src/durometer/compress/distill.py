@@ -18,6 +18,7 @@ from durometer.victims.batching import LengthBatches
 from durometer.victims.encoder import EncoderNetwork, encoder_config
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.saved import SavedVictim
 from durometer.victims.train import TEMPERATURE, LabelledRows, accuracy
 
 EVALUATIONS = 4
@@ -74,7 +75,7 @@ def student_config(teacher: dict[str, Any], config: Distill) -> dict[str, Any]:
 
 
 def distill(
-    victim: EncoderVictim,
+    victim: SavedVictim,
     config: Distill,
     data: Corpus | None,
     *,
@@ -88,6 +89,8 @@ def distill(
         InputError: there is no data.
 
     """
+    if not isinstance(victim, EncoderVictim):
+        raise RefusedError("only classifiers can be distilled so far", where=victim.name)
     if data is None:
         raise InputError("distillation needs data", where=config.kind)
     shape = student_config(dict(victim.spec.encoder), config)

@@ -12,6 +12,7 @@ from durometer.errors import InputError, RefusedError
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.loop import Progress, silent
 from durometer.victims.presets import TrainConfig
+from durometer.victims.saved import SavedVictim
 from durometer.victims.train import fine_tune
 
 ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "c_attn")
@@ -24,6 +25,7 @@ def prunable(network: nn.Module, targets: str = "all") -> dict[str, Tensor]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear | Conv1D)
         and name.startswith("encoder.")
+        and "lm_head" not in name  # tied to the embeddings
         and (targets == "all" or name.rsplit(".", 1)[-1] in ATTENTION)
     }
 
@@ -42,13 +44,13 @@ def magnitude_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Te
 
 
 def magnitude_prune(
-    victim: EncoderVictim,
+    victim: SavedVictim,
     config: MagnitudePrune,
     data: Corpus | None,
     *,
     seed: int,
     progress: Progress = silent,
-) -> EncoderVictim:
+) -> SavedVictim:
     """Return a pruned copy of ``victim``, stored sparse.
 
     Raises:
@@ -74,6 +76,8 @@ def magnitude_prune(
     if config.recovery_epochs:
         if data is None:
             raise InputError("recovery after pruning needs data", where=config.kind)
+        if not isinstance(pruned, EncoderVictim):
+            raise RefusedError("recovery trains classifiers only", where=victim.name)
         plan = TrainConfig(epochs=config.recovery_epochs, learning_rate=config.recovery_learning_rate)
         fine_tune(pruned, data, plan, seed=seed, progress=progress, stage="recover", after_step=apply_masks)
     for name in weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from durometer.errors import RefusedError
-from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import Codec
 
 # What a matrix already stored in one way becomes.
@@ -20,7 +20,7 @@ AFTER: dict[tuple[Codec, Literal["int8", "bf16"]], Codec] = {
 }
 
 
-def quantize(victim: EncoderVictim, codec: Literal["int8", "bf16"]) -> EncoderVictim:
+def quantize(victim: SavedVictim, codec: Literal["int8", "bf16"]) -> SavedVictim:
     """Return a copy whose matrices are what a load after a save will give.
 
     By shape, not by module type: subclasses of Embedding, tied tables and layers of other libraries are

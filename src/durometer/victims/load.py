@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from durometer.victims.checkpoints import (
     split_tensors,
 )
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
+from durometer.victims.generation import GeneratorVictim
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.saved import CARD, load_exactly
 from durometer.victims.text import Framing
@@ -34,7 +36,7 @@ def load_victim(
     allow_download: bool = False,
     device: str = "cpu",
     untrained_head_seed: int | None = None,
-) -> EncoderVictim:
+) -> EncoderVictim | GeneratorVictim:
     """Return the victim that ``spec`` names.
 
     Args:
@@ -55,8 +57,19 @@ def load_victim(
         return from_card(read_card(Path(spec)), allow_download, device, untrained_head_seed)
     folder = locate(str(spec), allow_download=allow_download)
     if (folder / CARD).is_file():
-        return EncoderVictim.load(folder, device=device)
+        return load_saved(folder, device=device)
     return from_card(guess_card(folder, str(spec)), allow_download, device, untrained_head_seed)
+
+
+def load_saved(folder: Path, *, device: str = "cpu") -> EncoderVictim | GeneratorVictim:
+    """Load a folder that ``save`` wrote, whatever kind of victim it holds (errors as in ``load``)."""
+    try:
+        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"not a saved victim ({error})", where=str(folder / CARD)) from error
+    if isinstance(values, dict) and values.get("kind") == "generator":
+        return GeneratorVictim.load(folder, device=device)
+    return EncoderVictim.load(folder, device=device)
 
 
 def guess_card(folder: Path, name: str) -> VictimCard:

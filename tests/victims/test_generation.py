@@ -1,0 +1,98 @@
+"""Summarizers: they learn, write the same whatever is asked beside it, and reload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from durometer.compress import Compression, compress
+from durometer.compress.artefact import load_artefact, save_artefact
+from durometer.compress.configs import Distill, Int8, MagnitudePrune
+from durometer.corpora.base import Corpus
+from durometer.errors import InputError, RefusedError
+from durometer.types import Sample
+from durometer.victims.generation import GeneratorVictim, beam_search
+from durometer.victims.measure import size_bytes
+from durometer.victims.presets import EncoderPreset, TrainConfig
+from durometer.victims.train_generator import Rows, train_generator
+
+VERBS = ["load", "parse", "merge", "write"]
+NOUNS = ["rows", "files", "names", "pages"]
+
+
+def summaries(count: int, seed: int) -> list[Sample]:
+    rng = np.random.default_rng(seed)
+    samples = []
+    for i in range(count):
+        verb, noun = rng.choice(VERBS), rng.choice(NOUNS)
+        code = f"def f(x):\n    y = {verb}(x.{noun})\n    return y\n"
+        reference = f"{verb.capitalize()} the {noun}."
+        samples.append(Sample(id=str(i), code=code, language="python", reference=reference))
+    return samples
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    splits = {"train": summaries(192, 0), "valid": summaries(16, 1), "test": summaries(12, 2)}
+    return Corpus("toy", "summarization", splits)
+
+
+@pytest.fixture(scope="module", params=["encoder", "decoder", "encoder-decoder"])
+def victim(request: Any, corpus: Corpus) -> GeneratorVictim:
+    sizes = {"vocabulary": 350, "hidden": 48, "layers": 1, "heads": 2, "feed_forward": 64, "max_length": 64}
+    plan = TrainConfig(epochs=16, batch=16, learning_rate=3e-3, evaluations=2)
+    return train_generator(
+        corpus, EncoderPreset(architecture=request.param, **sizes), plan, seed=1, beams=4, max_new=12
+    )
+
+
+def test_it_learns_repeats_and_reloads(victim: GeneratorVictim, corpus: Corpus, tmp_path: Path) -> None:
+    test = corpus.splits["test"]
+    answers = victim.predict(test)
+    assert np.mean([p.text == s.reference for p, s in zip(answers, test, strict=True)]) >= 0.8
+    assert all(p.score is not None and p.score <= 0 for p in answers)
+    victim.forget()
+    assert victim.predict(test[::-1])[::-1] == answers
+    victim.save(tmp_path, probes=test)
+    assert GeneratorVictim.load(tmp_path).predict(test) == answers
+
+
+def test_the_score_is_the_mean_log_probability_of_the_answer(victim: GeneratorVictim, corpus: Corpus) -> None:
+    ids = torch.tensor([victim.text(corpus.splits["test"][0].code)])
+    with torch.inference_mode():
+        best = beam_search(victim.network, ids, begin=0, end=2, beams=4, max_new=12)
+        answer = torch.tensor([[0, *best.ids, 2]])
+        logits = victim.network.logits(ids, torch.ones_like(ids), answer[:, :-1])
+        chosen = logits.log_softmax(-1)[0].gather(-1, answer[0, 1:, None])
+    assert best.score == pytest.approx(float(chosen.mean()), abs=1e-4)
+
+
+def test_more_beams_never_score_worse_here(victim: GeneratorVictim, corpus: Corpus) -> None:
+    ids = torch.tensor([victim.text(corpus.splits["test"][1].code)])
+    with torch.inference_mode():
+        one, ten = (
+            beam_search(victim.network, ids, begin=0, end=2, beams=n, max_new=12).score for n in (1, 10)
+        )
+    assert ten >= one - 1e-6
+
+
+@pytest.mark.parametrize("recipe", [[Int8()], [MagnitudePrune(sparsity=0.3)]])
+def test_compressed_summarizers_reload(
+    recipe: list[Compression], victim: GeneratorVictim, corpus: Corpus, tmp_path: Path
+) -> None:
+    smaller = compress(victim, recipe, None, seed=1)
+    test = corpus.splits["test"]
+    save_artefact(smaller, tmp_path, test)
+    assert size_bytes(smaller) < size_bytes(victim)
+    assert load_artefact(tmp_path).predict(test) == smaller.predict(test)
+
+
+def test_what_cannot_be_done_is_refused(victim: GeneratorVictim, corpus: Corpus) -> None:
+    with pytest.raises(RefusedError, match="classifiers"):
+        compress(victim, [Distill()], corpus, seed=1)
+    with pytest.raises(InputError, match="no reference"):
+        Rows(victim, [Sample(id="x", code="a", language="python", label=1)])
