@@ -63,6 +63,14 @@ def test_flattening_is_undone_whatever_the_literals(code: str) -> None:
     assert [line for line in restored.split("\n") if line] == [line for line in code.split("\n") if line]
 
 
+def test_empty_lines_of_long_literals_come_back() -> None:
+    code = 'def f(x):\n    """One.\n\n    Two \\n three.\n    """\n\n    return """\n\n""" + x\n'
+    restored, count = undo_newline_flattening(code, flattened(code.replace("x", "y")), "python")
+    assert restored == code.replace("x", "y").replace("\n\n    return", "\n    return").rstrip("\n")
+    assert count == 2
+    assert audit(code, flattened(code.replace("x", "y")), "python").proven
+
+
 def test_untouched_text_is_not_restored() -> None:
     assert undo_newline_flattening(METHOD, METHOD, "java") == (METHOD, 0)
     assert undo_newline_flattening("int f() { return 1; }", 'x "a\nb"', "java") == ('x "a\nb"', 0)

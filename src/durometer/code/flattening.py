@@ -23,6 +23,7 @@ _CORRUPTED_LINES = 4
 _BLOCK_COMMENTS = frozenset(("java", "c", "cpp", "javascript", "go"))
 _CONTINUED = frozenset(("c", "cpp", "python", "javascript"))  # a backslash may hide the end of a line
 _FLAT = re.compile(r"(?:\\n)+")
+_FLAT_OR_BLANK = re.compile(r"(?:\\n|\n)+")
 
 
 def undo_newline_flattening(original: str, edited: str, language: str) -> tuple[str, int]:
@@ -139,15 +140,14 @@ def _end(
 def _guide(original: str, language: str) -> _Guide:
     r"""Return the literals and line comments of ``original`` that hold ``\n``, in order.
 
-    Each with the pattern that its flattened form has: one or more line feeds for each run of ``\n``.
+    Each with the pattern that its flattened form has: one or more line feeds for each run of ``\n``. Literals
+    of several lines lose their empty lines too.
     """
-    if "\\n" not in original:
-        return ()
     return tuple((text, _flattened(text)) for text in _pieces(original, language))
 
 
 def _flattened(text: str) -> re.Pattern[str]:
-    parts = _FLAT.split(text)
+    parts = (_FLAT_OR_BLANK if "\n" in text else _FLAT).split(text)
     if text.startswith(("//", "#")):
         # The line feed that ends a comment is not the comment's.
         while parts[-1] == "":
@@ -164,5 +164,7 @@ def _pieces(original: str, language: str) -> Iterator[str]:
         if start == len(original):
             return
         position, _ = _end(original, start, kind, continued=language in _CONTINUED)
-        if kind != "/*" and "\\n" in original[start:position]:
-            yield original[start:position]
+        piece = original[start:position]
+        long = kind in _LONG_LITERALS.get(language, ())
+        if kind != "/*" and ("\\n" in piece or (long and "\n\n" in piece)):
+            yield piece
