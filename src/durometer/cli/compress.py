@@ -46,7 +46,7 @@ def command(
     corpus = parse_spec(data).read(task_of(original)) if data else None
     with TrainingProgress() as progress:
         smaller = compress(original, recipe, corpus, seed=seed, progress=progress)
-    save_artefact(smaller, out, probes_of(corpus, pair=original.spec.head.pair))
+    save_artefact(smaller, out, probes_of(corpus, pair=task_of(original) == "clone"))
     numbers: dict[str, Any] = {
         "recipe": smaller.spec.notes["recipe_words"],
         "size_bytes": size_bytes(smaller),

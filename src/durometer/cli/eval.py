@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from durometer.tasks.base import Task
     from durometer.types import Prediction, Sample
-    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.saved import SavedVictim
 
 SLICE = 32
 
@@ -68,12 +68,15 @@ def command(
         typer.echo(f"  {cut} snippets are longer than the window of {model.spec.framing.max_length} ids")
 
 
-def task_of(victim: EncoderVictim) -> str:
+def task_of(victim: SavedVictim) -> str:
     """Return the victim's task, or what its head can only mean."""
-    return victim.spec.task or ("clone" if victim.spec.head.pair else "vulnerability")
+    if victim.spec.task:
+        return str(victim.spec.task)
+    head = getattr(victim.spec, "head", None)
+    return "summarization" if head is None else "clone" if head.pair else "vulnerability"
 
 
-def answers(victim: EncoderVictim, task: Task, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:
+def answers(victim: SavedVictim, task: Task, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:
     """Return checked predictions and the seconds that they took, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress

@@ -9,14 +9,15 @@ import typer
 
 if TYPE_CHECKING:
     from durometer.corpora.base import Corpus
-    from durometer.victims.huggingface import EncoderVictim
-    from durometer.victims.presets import TrainConfig
+    from durometer.victims.loop import Progress
+    from durometer.victims.presets import EncoderPreset, TrainConfig
+    from durometer.victims.saved import SavedVictim
 
 
 def command(
     data: Annotated[str, typer.Option(help="FORMAT:PATH with train and valid splits.")],
     out: Annotated[Path, typer.Option(help="Folder for the victim.")],
-    task: Annotated[str, typer.Option(help="clone or vulnerability.")] = "clone",
+    task: Annotated[str, typer.Option(help="clone, vulnerability or summarization.")] = "clone",
     preset: Annotated[str, typer.Option(help="Shape and plan of a from-scratch victim.")] = "small",
     checkpoint: Annotated[
         str | None, typer.Option(help="Fine-tune this card, folder or hub id instead of a preset.")
@@ -53,22 +54,7 @@ def command(
     work = out / "checkpoints"
     with TrainingProgress() as progress:
         if checkpoint is None:
-            from durometer.tasks.base import TASKS
-            from durometer.victims.train import train_encoder
-
-            kind = TASKS.get(task)()
-            trained = train_encoder(
-                corpus,
-                shape,
-                plan,
-                seed=seed,
-                pair=kind.pair,
-                classes=len(kind.classes),
-                name=out.name,
-                work=work,
-                progress=progress,
-            )
-            victim = trained.victim
+            victim: SavedVictim = _from_scratch(corpus, shape, plan, seed, out, progress)
         else:
             victim = _fine_tuned(checkpoint, corpus, plan, seed, work, progress, allow_download)
     probes = corpus.splits.get("test") or corpus.splits["valid"]
@@ -77,19 +63,48 @@ def command(
     typer.echo(f"{out}: {victim.content_hash}")
 
 
+def _from_scratch(
+    corpus: Corpus, shape: EncoderPreset, plan: TrainConfig, seed: int, out: Path, progress: Progress
+) -> SavedVictim:
+    from durometer.tasks.base import TASKS
+
+    kind, work = TASKS.get(corpus.task)(), out / "checkpoints"
+    if kind.kind == "generation":
+        from durometer.victims.train_generator import train_generator
+
+        return train_generator(corpus, shape, plan, seed=seed, name=out.name, work=work, progress=progress)
+    from durometer.victims.train import train_encoder
+
+    return train_encoder(
+        corpus,
+        shape,
+        plan,
+        seed=seed,
+        pair=kind.pair,
+        classes=len(kind.classes),
+        name=out.name,
+        work=work,
+        progress=progress,
+    ).victim
+
+
 def _fine_tuned(
     checkpoint: str,
     corpus: Corpus,
     plan: TrainConfig,
     seed: int,
     work: Path,
-    progress: object,
+    progress: Progress,
     allow_download: bool,
-) -> EncoderVictim:
+) -> SavedVictim:
+    from durometer.errors import RefusedError
+    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.load import load_victim
     from durometer.victims.train import fine_tune
 
     victim = load_victim(checkpoint, allow_download=allow_download, untrained_head_seed=seed)
+    if not isinstance(victim, EncoderVictim):
+        raise RefusedError("only classifiers can be fine-tuned further", where=checkpoint)
     victim.spec = victim.spec.model_copy(update={"task": corpus.task})
     fine_tune(
         victim,
@@ -97,6 +112,6 @@ def _fine_tuned(
         plan,
         seed=seed,
         checkpoint=work / "fine-tune.safetensors",
-        progress=progress,  # type: ignore[arg-type]
+        progress=progress,
     )
     return victim
