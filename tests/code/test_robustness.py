@@ -21,7 +21,7 @@ HOSTILE = {
     "NUL": "int f(int a) { return a;\0 }",
     "lone surrogates": 'def f(x): "\ud800\udcff" ; return x\udc80',
     "mixed": "def f(x): return x\nint g(int a) { return a; }\nfunction h(b) { return b; }\n",
-    "one long line": "x = '" + "a" * 200_000 + "'",
+    "one long line": "x = '" + "a" * 50_000 + "'",
 }
 
 
@@ -44,8 +44,8 @@ def test_hostile_text_gets_an_answer(language: str, kind: str):
 @pytest.mark.parametrize("language", ["java", "python"])
 def test_five_megabytes(language: str):
     unit = {
-        "java": 'int f%d(int a) { int b = a + 1; g(b, "text, text, text, text, text, text, text"); return b; }\n',
-        "python": 'def f%d(a):\n    b = a + 1\n    g(b, "text, text, text, text, text, text, text")\n    return b\n',
+        "java": 'int f%d(int a) { int b = a + 1; g(b, "text, text, text, text"); return b; }\n',
+        "python": 'def f%d(a):\n    b = a + 1\n    g(b, "text, text, text, text")\n    return b\n',
     }[language]
     body = "".join(unit % number for number in range(5_000_000 // len(unit)))
     source = f"class A {{ {body} }}" if language == "java" else body
