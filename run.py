@@ -77,7 +77,9 @@ def set_up(development):
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--constraint", os.path.join(HERE, "constraints.txt"), "--editable", target]
     if subprocess.call(command) != 0:
-        fail("could not install the packages (see above): check the network and the disk, then run this again.")
+        fail(
+            "could not install the packages (see above): check the network and the disk, then run this again."
+        )
     with open(STAMP, "w") as file:
         file.write(wanted_stamp(extras) + "\n")
 

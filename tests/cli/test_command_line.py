@@ -1,0 +1,62 @@
+"""The command line as a whole: quick help, suggestions, no traceback for what people do wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from durometer.cli import VERBS
+
+
+def durometer(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "durometer", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
+    names = "torch transformers polars numpy scipy pydantic altair"
+    code = (
+        "import sys, durometer.cli as cli\n"
+        "try: cli.app(['--help'], prog_name='durometer')\n"
+        "except SystemExit: pass\n"
+        f"heavy = set({names!r}.split()) & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {verb} " in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = durometer(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Options:" in done.stdout
+
+
+def test_a_misspelt_verb_is_suggested() -> None:
+    done = durometer("dmo")
+    assert done.returncode == 2
+    assert "Did you mean 'demo'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "missing.yaml"),
+        ("status", "missing"),
+        ("report", "missing"),
+        ("check", "missing.csv"),
+        ("ls", "atacks"),
+        ("eval", "--victim", "missing.yaml", "--data", "devign:missing"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_is_not_there_gets_a_message(arguments: tuple[str, ...]) -> None:
+    done = durometer(*arguments)
+    assert done.returncode != 0
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr + done.stdout
