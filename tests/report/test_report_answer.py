@@ -84,6 +84,15 @@ def test_a_victim_below_the_floor_and_mixed_numerics_are_warned_of() -> None:
     assert mixed.startswith("2 cells mix rows")
 
 
+def test_a_study_that_ran_its_own_union_gets_no_second_one() -> None:
+    view = build_view(samples=30, variants=2)
+    own = view.outcomes.with_columns(pl.col("attack").replace("mhm", "union"))
+    results = build_results(replace(view, outcomes=own))
+    assert results["union"] == []
+    assert {c["attack"] for c in results["comparisons"]} == {None, "union", "wir_random"}
+    assert results["answer"][1].startswith("Robust accuracy under all attacks")
+
+
 def test_an_empty_run_still_answers() -> None:
     view = build_view(samples=10)
     empty = type(view)(**{**vars(view), "outcomes": view.outcomes.clear(), "variants": (), "complete": False})

@@ -85,8 +85,10 @@ def grid_table(results: Record) -> Table:
     )
     seeds = len(results["study"]["seeds"])
     note = f"{seeds} seeds pooled" if seeds > 1 else "a single seed: no interval covers the choice of seed"
+    counts = {c["samples"] for c in cells}
+    samples = f"{words.number(min(counts), 0)} samples in each row. " if len(counts) == 1 else ""
     caption = (
-        "Robustness in the sound reading: only successes proven to be the same program count. "
+        f"{samples}Sound reading: only successes proven to be the same program count. "
         f"95 % intervals clustered by snippet; {note}."
     )
     if results["union"]:
