@@ -28,7 +28,8 @@ def gradient_source(victim: Victim) -> Callable[[Sample], FirstOrder]:
 
     """
     inner: Any = getattr(victim, "victim", victim)
-    if not traits_of(victim).gradients or not hasattr(inner, "network") or not hasattr(inner, "text"):
+    parts = hasattr(inner, "text") and hasattr(getattr(inner, "network", None), "head")
+    if not traits_of(victim).gradients or not parts:
         raise RefusedError(
             "this victim gives no gradients",
             hint="Attack it with black-box attacks, or attack the full-precision model and transfer.",
