@@ -8,7 +8,7 @@ import time
 import pytest
 import toy_runs
 
-SLOW = {"TOY_SLEEP": "0.1"}  # so that the study outlasts the kills; changes no result
+SLOW = {"TOY_SLEEP": "0.01"}  # so that the study outlasts the kills; changes no result
 KILLS = int(os.environ.get("DUROMETER_CHAOS_KILLS", "20"))
 
 
@@ -53,27 +53,46 @@ def strike(process, target):
         toy_runs.kill_group(process)
 
 
+def wait_for_a_moment(rng, process, folder):
+    """Half of the time any moment from the start on; else one while rows are being written."""
+    if rng.random() < 0.5:
+        time.sleep(rng.uniform(0.05, 2.5))
+        return
+    before, patience = toy_runs.recorded(folder), time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < patience and toy_runs.recorded(folder) == before:
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0, 0.3))
+
+
 @pytest.mark.slow
 def test_random_kills_of_anything_change_no_byte(toy, tmp_path, undisturbed):
     rng = random.Random(20)
-    folder = tmp_path / "run"
-    recorded, kills = {}, 0
-    while kills < KILLS:
-        process = toy_runs.start(
-            ["run", toy, "--out", folder, "--workers", str(rng.choice([1, 2, 3]))], **SLOW
-        )
-        for target in rng.choice([["group"], ["driver"], ["worker", "worker", "group"]]):
-            time.sleep(rng.uniform(0.05, 2.0))
-            assert process.poll() is None, process.communicate()[1]
-            strike(process, target)
-            kills += 1
-        recorded = check_parts(folder, recorded)
-    assert recorded, "the kills left something to lose"
-    code, _, err = toy_runs.call("run", toy, "--out", folder)
-    assert code == 0, err
-    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
-    assert list((folder / "work").iterdir()) == []
-    assert list((folder / "artefacts").glob(".new-*")) == []
+    kills, rows_at_risk, folders = 0, 0, 0
+    while kills < KILLS:  # a study that outlives its kills is checked, and the next one begins
+        folder = tmp_path / f"run-{folders}"
+        folders += 1
+        recorded, code = {}, None
+        while code is None:
+            process = toy_runs.start(
+                ["run", toy, "--out", folder, "--workers", str(rng.choice([1, 2, 3]))],
+                **(SLOW if kills < KILLS else {}),
+            )
+            targets = rng.choice([["group"], ["driver"], ["worker", "worker", "group"]])
+            for target in targets if kills < KILLS else ():
+                wait_for_a_moment(rng, process, folder)
+                if process.poll() is None:
+                    strike(process, target)
+                    kills += 1
+            if kills >= KILLS or process.poll() == 0:
+                code, _, err = toy_runs.finish(process)
+                code = None if code < 0 else code
+            recorded = check_parts(folder, recorded)
+            rows_at_risk += len(recorded)
+        assert code == 0, err
+        assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+        assert list((folder / "work").iterdir()) == []
+        assert list((folder / "artefacts").glob(".new-*")) == []
+    assert rows_at_risk > KILLS, "the kills left little to lose"
 
 
 @pytest.mark.slow

@@ -65,7 +65,8 @@ class ToyVictim:
     def predict(self, inputs):
         if len(inputs) == 1 and os.environ.get("TOY_DIE_ON") == inputs[0].id:
             os.kill(os.getpid(), 9)  # under attack only: measures ask in batches
-        time.sleep(float(os.environ.get("TOY_SLEEP", "0")) * len(inputs))
+        if len(inputs) == 1:
+            time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
         return [self._answer(sample) for sample in inputs]
 
     def _answer(self, sample):
