@@ -1,0 +1,110 @@
+"""The backend for clusters (extra ``scale``): one Ray actor a slot, on any node that shares the run folder.
+
+An actor is a workshop like any other and writes to the run folder itself, which must be on a disk that all
+nodes see under one path. News come back as a stream; a lost actor or node is a death like that of a
+process: its slot gets a new actor, its unfinished samples are attacked again.
+
+``RAY_ADDRESS`` names an existing cluster; without it a local one is started and stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from durometer.errors import MissingExtraError
+from durometer.study.backends import Handle
+from durometer.study.messages import Event, Task
+
+PATIENCE_SECONDS = 60.0  # between looks at actors without news
+
+
+class RayActors:
+    """Slots on a Ray cluster."""
+
+    def __init__(self, run: Path, device: str, workers: int, memory_bytes: int) -> None:
+        ray = _ray()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        self.owns_cluster = not ray.is_initialized()
+        if self.owns_cluster:
+            address = os.environ.get("RAY_ADDRESS")
+            local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+        self.ray, self.run, self.device, self.slots = ray, run.resolve(), device, workers
+        gpus = 1 if device.startswith("cuda") else 0
+        # Memory is what the scheduler reserves on a node, so that it does not pack too many actors.
+        self.make_actor = ray.remote(num_cpus=1, num_gpus=gpus, memory=memory_bytes)(Actor).remote
+        self.actors: dict[int, Any] = {}
+        self.streams: dict[Any, int] = {}
+
+    def submit(self, slot: int, task: Task) -> None:
+        """Send the task to the slot's actor, which is started when it is first needed, or was lost."""
+        if slot not in self.actors:
+            self.actors[slot] = self.make_actor(str(self.run), self.device, dict(_threads()))
+        method = self.actors[slot].do.options(num_returns="streaming")
+        self.streams[method.remote(task.encode())] = slot
+
+    def wait(self, handle: Handle) -> None:
+        """Hand over the news of every actor that has some; the loss of an actor is an event."""
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = self.ray.wait(list(self.streams), num_returns=1, timeout=PATIENCE_SECONDS)
+        for stream in ready:
+            slot = self.streams[stream]
+            try:
+                event = Event.decode(self.ray.get(next(stream)))
+            except StopIteration:
+                del self.streams[stream]
+            except self.ray.exceptions.RayError as error:
+                del self.streams[stream]
+                del self.actors[slot]
+                handle(slot, Event("died", {"how": type(error).__name__}))
+            else:
+                handle(slot, event)
+
+    def close(self) -> None:
+        """Kill the actors: everything that they finished is on the disk."""
+        for actor in self.actors.values():
+            self.ray.kill(actor)
+        if self.owns_cluster:
+            self.ray.shutdown()
+
+
+class Actor:
+    """A workshop in an actor; its news are a generator."""
+
+    def __init__(self, run: str, device: str, environment: dict[str, str]) -> None:
+        os.environ.update(environment)
+        from durometer.study.worker import Workshop
+
+        self.workshop = Workshop(Path(run), device)
+
+    def do(self, line: bytes) -> Iterator[bytes]:
+        """Do one encoded task and yield its encoded events, the last of which ends it."""
+        news: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        task = Task.decode(line)
+        threading.Thread(target=self.workshop.do, args=(task, news.put), daemon=True).start()
+        while True:
+            event = news.get()
+            yield event.encode()
+            if event.kind in ("done", "failed"):
+                return
+
+
+def _threads() -> Iterator[tuple[str, str]]:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        yield name, "1"
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError(
+            "the ray backend needs Ray", hint="Install the extra: pip install 'durometer[scale]'."
+        ) from None
+    return ray
