@@ -187,6 +187,14 @@ def test_the_tools_own_list_tells_what_lost_text_hides() -> None:
     assert set(own.reasons) == {"parse_error", "token_change"}
 
 
+def test_dropped_empty_lines_change_nothing_but_line_numbers() -> None:
+    original = "#define BAD(x\nint f(int a)\n\n{\n\n    MACRO a;\n\n    return g(a);\n}\n"
+    edited = original.replace("\n\n", "\n")
+    assert audit(original, edited.replace("g(", "h("), "c").first_line == 5
+    assert audit(original, edited, "c").proven
+    assert not audit("int f() { // a\n return 1; }", "int f() { // a return 1; }", "c").valid
+
+
 def test_function_name_is_a_note() -> None:
     finding = audit(METHOD, METHOD.replace("total", "whole"), "java")
     assert finding.proven

@@ -11,10 +11,12 @@ for every example that has it, so shares add up to more than the invalid share.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from durometer.code.flattening import undo_newline_flattening
 from durometer.code.javalang_tokens import JavaLexerError, javalang_tokens
@@ -23,6 +25,8 @@ from durometer.code.reason import Reason
 from durometer.code.scope import FREE, REASON_OF_ROLE, Role
 from durometer.code.settle import bare_constructor, settle
 from durometer.code.snippet import RUN, Snippet, parse
+
+_MARKS = re.compile(r"[^\s]+|\n+")
 
 # Notes: true of an example, but the snippet is still the same program …
 NEWLINE_FLATTENED = "newline_flattened"  # a class of its own: undone before anything is judged
@@ -114,7 +118,8 @@ def audit(
     """
     restored, count = undo_newline_flattening(original, adversarial, language)
     before = _original(original, language)
-    judged = _judge(before, restored, strict)
+    relaid = _in_layout_of(before, restored)
+    judged = _judge(before, relaid, strict)
     reasons = judged.reasons
     if Reason.TOKEN_CHANGE in reasons and claimed:
         # Which token became which is a guess once tokens are lost; the tool's own list is not.
@@ -124,7 +129,7 @@ def audit(
         reasons=tuple(str(reason) for reason in Reason if reason in reasons),
         notes=(*judged.notes, *([NEWLINE_FLATTENED] if count else [])),
         renames=judged.renames,
-        first_line=judged.first_line,
+        first_line=_line_in(restored, relaid, judged.first_line),
         detail=judged.detail,
         restored=restored,
         same_token_count=_same_count(original, adversarial, language),
@@ -202,6 +207,37 @@ def _judge(before: Snippet, restored: str, strict: bool) -> _Judged:
         return _Judged(frozenset(), tuple(notes), renames, None, "")
     told = first if reserved or not verdict.detail else verdict
     return _Judged(frozenset(reasons), tuple(notes), renames, told.first_line, told.detail)
+
+
+def _in_layout_of(before: Snippet, edited: str) -> str:
+    """Return ``edited`` with the blanks of the original, if the two differ in nothing but words and blanks.
+
+    The tools drop empty lines; where a parser has to recover from errors, even that moves its trees. A line
+    feed never appears or goes by this, so what is a comment stays one. Python's layout is left alone.
+    """
+    old, new = RUN.split(before.source), RUN.split(edited)
+    if before.language == "python" or len(old) != len(new):
+        return edited
+    # Blanks around a whole program are nothing.
+    gaps = zip([*old[:-1:2], old[-1].rstrip()], [*new[:-1:2], new[-1].rstrip()], strict=True)
+    if any(a != b and _blank(a) != _blank(b) for a, b in gaps):
+        return edited
+    new[::2] = old[::2]
+    return "".join(new)
+
+
+def _blank(gap: str) -> list[str]:
+    return ["\n" if piece.isspace() else piece for piece in _MARKS.findall(gap)]
+
+
+def _line_in(text: str, relaid: str, line: int | None) -> int | None:
+    """Return the line of ``text`` with the first word that starts on or after ``line`` of ``relaid``."""
+    if line is None or text == relaid:
+        return line
+    start = sum(map(len, relaid.split("\n")[: line - 1])) + line - 1
+    words = sum(1 for _ in RUN.finditer(relaid, 0, start))
+    found = next(islice(RUN.finditer(text), words, None), None)
+    return text.count("\n", 0, found.start() if found else len(text)) + 1
 
 
 def _without_reserved_words(before: Snippet, edited: str) -> tuple[str, dict[str, str]]:
