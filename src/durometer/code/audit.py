@@ -191,7 +191,7 @@ def _judge(before: Snippet, restored: str, strict: bool) -> _Judged:
         reasons = {Reason.RESERVED_WORD, *verdict.reasons} | (reasons & {Reason.PARSE_ERROR})
         notes = [str(note) for note in verdict.notes]
     if not strict and reasons & _MOVED:
-        settled = settle(before, parse(edited, before.language))
+        settled = settle(before, Snippet(edited, before.definition, before.macros))
         if settled and set(prove(before.source, settled.original, before.language).reasons) <= _MOVED:
             verdict = prove(settled.original, edited, before.language)
             reasons = reasons & {Reason.PARSE_ERROR, Reason.RESERVED_WORD} | set(verdict.reasons)
