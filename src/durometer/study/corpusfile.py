@@ -14,7 +14,12 @@ from durometer.study.durable import explained
 from durometer.types import Sample
 
 BUILTIN: Registry[Callable[..., Corpus]] = Registry(
-    "built-in corpus", {"builtin-clones": "durometer.corpora.builtin_clones:builtin_clones"}
+    "built-in corpus",
+    {
+        "builtin-clones": "durometer.corpora.builtin_clones:builtin_clones",
+        "builtin-cwe": "durometer.corpora.builtin_cwe:builtin_cwe",
+        "builtin-summaries": "durometer.corpora.builtin_summaries:builtin_summaries",
+    },
 )
 
 

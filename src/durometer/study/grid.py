@@ -22,7 +22,11 @@ from durometer.study.config import (
 from durometer.study.source import FieldPath, Source, explain, suggest
 
 ORIGINAL = "original"
-DEFAULT_CORPORA = {"clone": "builtin-clones"}
+DEFAULT_CORPORA: dict[str, tuple[str, dict[str, int]]] = {
+    "clone": ("builtin-clones", {"pairs": 4000, "seed": 1}),
+    "vulnerability": ("builtin-cwe", {"pairs": 2000, "seed": 1}),
+    "summarization": ("builtin-summaries", {"seed": 1}),
+}
 
 
 def expand(config: StudyConfig, source: Source) -> StudyConfig:
@@ -70,14 +74,17 @@ def _needs_candidates(attack: AttackConfig) -> bool:
 
 
 def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:
-    corpus = task.corpus or DEFAULT_CORPORA.get(task.task, "")
+    default, options = DEFAULT_CORPORA.get(task.task, ("", {}))
+    corpus = task.corpus or default
     if not corpus:
         raise source.error(path, f"the task {task.task!r} needs a corpus", "Give `corpus: FORMAT:PATH`.")
     kind, colon, rest = corpus.partition(":")
     folder = Path(source.name).parent
     if colon and rest and not Path(rest).is_absolute() and (folder / rest.partition("#")[0]).exists():
         corpus = f"{kind}:{(folder / rest).resolve()}" if folder != Path(".") else corpus
-    return task.model_copy(update={"corpus": corpus})
+    return task.model_copy(
+        update={"corpus": corpus, "options": task.options if task.corpus else options | task.options}
+    )
 
 
 def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConfig:

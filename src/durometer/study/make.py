@@ -93,21 +93,24 @@ def make_victim(bench: Bench, folder: Path) -> None:
 def _trained(bench: Bench) -> Any:
     """Train a preset from scratch."""
     from durometer.victims.presets import EncoderPreset, TrainConfig
-    from durometer.victims.train import train_encoder
 
     config = bench.node.config
     task = task_of(config["task"])
-    return train_encoder(
-        read_corpus(bench.input("corpus")),
-        EncoderPreset(**config["shape"]),
-        TrainConfig(**config["training"]),
-        seed=config["seed"],
-        pair=task.pair,
-        classes=len(task.classes),
-        name=bench.node.hints["name"],
-        work=bench.artefacts.work(bench.node),
-        progress=bench.news,
-    ).victim
+    corpus = read_corpus(bench.input("corpus"))
+    shape, plan = EncoderPreset(**config["shape"]), TrainConfig(**config["training"])
+    common: dict[str, Any] = {
+        "seed": config["seed"],
+        "name": bench.node.hints["name"],
+        "work": bench.artefacts.work(bench.node),
+        "progress": bench.news,
+    }
+    if task.kind == "generation":
+        from durometer.victims.train_generator import train_generator
+
+        return train_generator(corpus, shape, plan, **common)
+    from durometer.victims.train import train_encoder
+
+    return train_encoder(corpus, shape, plan, pair=task.pair, classes=len(task.classes), **common).victim
 
 
 def _loaded(bench: Bench) -> Any:
@@ -118,7 +121,7 @@ def _loaded(bench: Bench) -> Any:
 
     config = bench.node.config
     tuned = bool(config["training"])
-    victim = load_checkpoint(
+    victim: Any = load_checkpoint(
         bench.node.hints["card"], device=bench.device, untrained_head_seed=config["seed"] if tuned else None
     )
     if tuned:
@@ -204,9 +207,9 @@ def load_victim(folder: Path, task: Any, device: str) -> Any:
     """Load the victim of a ``victim`` or ``variant`` artefact."""
     origin = folder / ORIGIN
     if not origin.exists():
-        from durometer.victims.huggingface import EncoderVictim
+        from durometer.victims.load import load_victim as load_checkpoint
 
-        return EncoderVictim.load(folder, device=device)
+        return load_checkpoint(folder, device=device)
     record = json.loads(origin.read_text())
     module, _, function = record["python"].partition(":")
     if os.getcwd() not in sys.path:

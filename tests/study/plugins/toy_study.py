@@ -67,6 +67,8 @@ class ToyVictim:
             os.kill(os.getpid(), 9)  # under attack only: measures ask in batches
         if len(inputs) == 1:
             time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
+        for _ in range(int(os.environ.get("TOY_SPIN", "0")) * len(inputs)):
+            pass
         return [self._answer(sample) for sample in inputs]
 
     def _answer(self, sample):
