@@ -4,7 +4,8 @@
 
 Reproduced here, and different in ``durometer.attacks.alert``: importance is measured on the tokens joined by
 blanks, comments dropped; a name is every identifier token of that spelling (fields, called functions and
-undeclared names too); names are those of the candidate file; candidates are not checked. Where this agrees
+undeclared names too); names are those of the candidate file; candidates are not checked; ``\\n`` in
+literals becomes a line break. Where this agrees
 with a reference row, victim, framing and candidates are the same, and what ``alert`` does otherwise is due to
 these departures.
 """
@@ -50,7 +51,8 @@ class Greedy:
         return [answer.probabilities[int(self.sample.label or 0)] for answer in answers]
 
     def run(self, candidates: Mapping[str, Sequence[str]]) -> tuple[bool, dict[str, str]]:
-        snippet = parse(self.sample.code, self.sample.language)
+        # The released code turns the two characters \\n inside literals into a line break, before it edits.
+        snippet = parse(self.sample.code.replace("\\n", "\n"), self.sample.language)
         words = [token.text for token in snippet.tokens]
         (score,) = self.scores([self.sample.code])
         places = [(i, word) for i, word in enumerate(words) if word in candidates]
@@ -86,8 +88,8 @@ def main() -> None:
     file = dict(read_rows(DATA / "devign" / "test_substitutes_codebert_0_1366.jsonl.gz"))
     agree = total = 0
     for position, row in list(reference("alert").items())[: options.samples]:
-        if row["type"].startswith("GA:1"):
-            continue
+        if not row["type"].startswith("Greedy"):
+            continue  # where the genetic stage followed, the row does not say how many queries greedy took
         sample = described.all_samples[position]
         search = Greedy(bench.oracle, sample)
         success, renames = search.run(file[f"idx:{sample.id}"])
