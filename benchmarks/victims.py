@@ -42,9 +42,11 @@ def measure(name: str) -> list[dict[str, object]]:
         with torch.inference_mode():
             alone = network.states(ids[:1])
             for count in ROWS:
-                row[f"ms_rows_{count}"] = round(cpu_ms(lambda n=count: network.states(ids[:n])) / count, 3)
+                row[f"ms_rows_{count}"] = round(
+                    cpu_ms(lambda n=count, ids=ids: network.states(ids[:n])) / count, 3
+                )
             row["same_bits"] = all(torch.equal(network.states(ids[:n])[:1], alone) for n in ROWS)
-            row["ms_library"] = round(cpu_ms(lambda: network.encoder(input_ids=ids[:1])), 3)
+            row["ms_library"] = round(cpu_ms(lambda ids=ids: network.encoder(input_ids=ids[:1])), 3)
         rows.append(row)
     return rows
 

@@ -79,7 +79,11 @@ def test_the_original_is_worth_compressing(victim: EncoderVictim, corpus: Corpus
     assert right(victim, corpus) > 0.9
 
 
-@pytest.mark.parametrize("name", RECIPES)
+SLOW = ("distill + int8", "half the layers", "prune + int8")
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RECIPES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str, victim: EncoderVictim, corpus: Corpus, tmp_path: Path) -> None:
     recipe, size, loss = RECIPES[name]
     before = victim.content_hash

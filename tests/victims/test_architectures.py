@@ -37,7 +37,7 @@ def trained(architecture: Any, corpus: Corpus, *, pair: bool, plan: TrainConfig 
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("pair", [True, False])
+@pytest.mark.parametrize("pair", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_it_learns_and_reloads(architecture: str, pair: bool, tmp_path: Path) -> None:
     corpus = pair_corpus(256, 64, pair=pair)
     victim = trained(architecture, corpus, pair=pair)
