@@ -2,8 +2,8 @@
 
     python3 benchmarks/scaling.py [--workers 1 2] [--json]
 
-The study is the quick one on a victim that costs a fixed amount of arithmetic, so that the figures speak about
-the machinery and the cores, not about a model.
+The victim costs a fixed amount of arithmetic, so that the figures speak about the machinery and the cores,
+not about a model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def planning_seconds(cells: int) -> float:
     from durometer.study.plan import plan_study
 
     seeds = ", ".join(map(str, range(cells // 6)))
-    text = f"seeds: [{seeds}]\ntasks: [clone]\nvictims: [tiny]\nvariants: [int8, bf16]\nattacks: [mhm, wir_random]\n"
+    text = f"seeds: [{seeds}]\ntasks: [clone]\nvictims: [tiny]\n"
+    text += "variants: [int8, bf16]\nattacks: [mhm, wir_random]\n"
     study = StudyConfig.parse(text)
     started = time.perf_counter()
     plan_study(study)
