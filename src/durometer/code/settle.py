@@ -72,11 +72,11 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
         return None
     foreign = False
     if fields and before.language == "java":
-        for leaf, own in _accesses(before, fields):
+        for leaf, known_own in _accesses(before, fields):
             new = fields[before.tree.text(leaf)]
-            if own or now.get(leaf) == new:
+            if known_own or now.get(leaf) == new:
                 spans[before.tree.starts[leaf]] = new
-                foreign = foreign or own is False
+                foreign = foreign or known_own is False
     return Settled(_replace(before, spans), fields, doubtful, constructor, foreign)
 
 
