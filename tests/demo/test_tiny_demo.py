@@ -1,0 +1,133 @@
+"""The main job as a user runs it, on real code and a real model: its promises, checked from outside.
+
+The proofs are repeated here by other means than ours: ``ast`` and ``tokenize`` for the text, ``symtable`` for
+what is bound, and the saved victims queried one program at a time.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import symtable
+import sys
+import time
+import tokenize
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+pytestmark = pytest.mark.slow
+FILES = ("report.html", "results.json", "outcomes.parquet", "study.yaml")
+
+
+def demo(out: Path) -> list[str]:
+    return [sys.executable, "-m", "durometer", "demo", "--size", "tiny", "--out", str(out)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of one undisturbed tiny demo."""
+    out = tmp_path_factory.mktemp("demo") / "run"
+    done = subprocess.run(demo(out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Robust acc." in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    return out
+
+
+@pytest.fixture(scope="module")
+def successes(run: Path) -> pl.DataFrame:
+    frame = pl.read_parquet(run / "outcomes.parquet").filter(pl.col("status") == "success")
+    assert frame.height > 20
+    return frame
+
+
+def test_it_leaves_what_it_promises_and_victims_beat_the_floor(run: Path) -> None:
+    assert all((run / name).stat().st_size for name in FILES)
+    results = json.loads((run / "results.json").read_text())
+    floor = results["floors"]["clone"]["accuracy"]
+    assert {variant["variant"] for variant in results["variants"]} == {
+        "original",
+        "pruned 50 %",
+        "int8",
+        "distilled",
+    }
+    assert all(variant["accuracy"]["value"] > floor for variant in results["variants"])
+    page = (run / "report.html").read_text()
+    assert f"{floor:.1f}" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_second_run_finds_everything_done(run: Path) -> None:
+    before = {name: (run / name).read_bytes() for name in FILES}
+    started = time.monotonic()
+    subprocess.run(demo(run), capture_output=True, check=True)
+    assert time.monotonic() - started < 20
+    assert before == {name: (run / name).read_bytes() for name in FILES}
+
+
+def names(code: str) -> list[str]:
+    return [token.string for token in tokenize.generate_tokens(io.StringIO(code).readline)]
+
+
+def bound_names(table: symtable.SymbolTable) -> Iterator[str]:
+    for symbol in table.get_symbols():
+        if table.get_type() == "function" and (symbol.is_local() or symbol.is_parameter()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from bound_names(child)
+
+
+def test_every_success_is_the_same_program_renamed(successes: pl.DataFrame) -> None:
+    for row in successes.iter_rows(named=True):
+        before, after = row["original_code"], row["adversarial_code"]
+        ast.parse(after)
+        old, new = names(before), names(after)
+        assert len(old) == len(new)
+        changed = {(a, b) for a, b in zip(old, new, strict=True) if a != b}
+        assert changed
+        assert len({a for a, _ in changed}) == len({b for _, b in changed}) == len(changed)
+        assert changed == {(rename["old"], rename["new"]) for rename in row["renames"]}
+        assert {a for a, _ in changed} <= set(bound_names(symtable.symtable(before, "snippet", "exec")))
+        assert not {b for _, b in changed} & set(old)
+
+
+def test_every_success_flips_the_label_alone(run: Path, successes: pl.DataFrame) -> None:
+    from durometer.study.corpusfile import read_samples
+    from durometer.study.store import load_run
+    from durometer.victims.load import load_saved
+
+    (corpus,) = (run / "artefacts").glob("corpus-*")
+    samples = {sample.id: sample for sample in read_samples(corpus, "test")}
+    for variant in load_run(run).variants:
+        (folder,) = (run / "artefacts").glob(f"*-{variant.artefact}")
+        victim = load_saved(folder)
+        rows = successes.filter(pl.col("variant") == variant.variant)
+        for row in rows.iter_rows(named=True):
+            sample = samples[row["sample_id"]]
+            assert sample.code == row["original_code"]
+            (before,) = victim.predict([sample])
+            (after,) = victim.predict([replace(sample, code=row["adversarial_code"])])
+            assert before.label == sample.label == row["label"]
+            assert after.label != sample.label
+
+
+def test_kills_at_any_moment_change_nothing(run: Path, tmp_path: Path) -> None:
+    out, moments = tmp_path / "run", random.Random(5)
+    for _ in range(4):
+        process = subprocess.Popen(
+            demo(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(moments.uniform(3, 25))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(demo(out), capture_output=True, check=True)
+    assert (out / "outcomes.parquet").read_bytes() == (run / "outcomes.parquet").read_bytes()
