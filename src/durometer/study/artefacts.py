@@ -1,7 +1,7 @@
 """Artefacts on disk: write-once folders, named by what they are.
 
 <run>/artefacts/<kind>-<hash>/     complete, never changed; ``meta.json`` says what made it
-<run>/artefacts/.new-…/            being made; a dead run's are removed by the next
+<run>/artefacts/.new-…/            being made; a killed process's go when the run ends or resumes
 <run>/work/<kind>-<hash>/          checkpoints and parts of what is not complete: kept until it is
 """
 
@@ -34,10 +34,15 @@ class Artefacts:
         return self.run / "artefacts"
 
     def prepare(self) -> None:
-        """Make the folders and remove what dead runs left half-made (call with the run's lock held)."""
+        """Make the folders and sweep them (call with the run's lock held)."""
         with explained(self.run):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.run / "work").mkdir(exist_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-made (with the lock held and no worker alive)."""
+        with explained(self.run):
             for leftover in self.folder.glob(".new-*"):
                 shutil.rmtree(leftover)
             for finished in (self.run / "work").iterdir():

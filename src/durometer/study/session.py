@@ -55,6 +55,7 @@ class Session:
                 Runner(plan, artefacts, backend, listen).run()
             finally:
                 backend.close()
+            artefacts.sweep()
             self._note_complete()
 
     def _write_down(self, plan: Plan) -> None:
