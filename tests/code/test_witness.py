@@ -140,3 +140,14 @@ def test_no_compiler_no_witness(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_witness("java") is None
     assert open_witness("c") is None
     assert open_witness("go") is None
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc here")
+def test_gcc_spells_letters_beyond_ascii_as_numbers() -> None:
+    before = "int f(struct unknown *old) { return old->x; }"
+    witness = open_witness("c")
+    assert witness is not None
+    with witness:
+        assert witness.compare(before, before.replace("old", "néλ"), {"old": "néλ"}).same
+        undeclared = "int f(int a) { return old; }"
+        assert witness.compare(undeclared, undeclared.replace("old", "néλ"), {"old": "néλ"}).same

@@ -20,6 +20,7 @@ from types import TracebackType
 
 from durometer.code.compilers import CompileError, Compiler, CompilerGoneError, find_compiler
 
+_ESCAPED_LETTER = re.compile(r"\\U([0-9a-fA-F]{8})")  # gcc spells non-ASCII names so
 _WORD = re.compile(r"[^\W\d][\w$]*")
 _PRELUDE_ROUNDS = 8
 _UNKNOWN_TYPE = re.compile(r"^unknown type name '(\w+)'")
@@ -114,7 +115,8 @@ def _missing_from(
 
 
 def _canonical(message: str, renames: Mapping[str, str]) -> str:
-    return _WORD.sub(lambda word: renames.get(word.group(), word.group()), _SUGGESTION.sub("", message))
+    message = _ESCAPED_LETTER.sub(lambda code: chr(int(code[1], 16)), _SUGGESTION.sub("", message))
+    return _WORD.sub(lambda word: renames.get(word.group(), word.group()), message)
 
 
 def _declare(types: Mapping[str, None]) -> str:
