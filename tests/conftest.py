@@ -1,8 +1,9 @@
-"""Fixtures for all tests: one torch thread, no network, and the bench data where it exists."""
+"""Fixtures for all tests: one torch thread, no network, the bench data where it exists, the toy study."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PLUGINS = REPOSITORY / "tests" / "study" / "plugins"
+if str(PLUGINS) not in sys.path:
+    sys.path.insert(0, str(PLUGINS))
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +25,13 @@ def bench_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no bench data at {folder}; set DUROMETER_BENCH_DATA")
     return folder
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """Return a toy study file in a folder of its own."""
+    import toy_runs
+
+    path = tmp_path / "toy.yaml"
+    path.write_text(toy_runs.STUDY)
+    return path

@@ -7,43 +7,25 @@ TF-IDF cosine of the two bags of words, its threshold fitted on the training spl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from durometer.corpora.overlap import fit_tfidf, pair_auc, pair_cosines, pair_texts
-from durometer.tasks.base import Goal
 from durometer.tasks.scoring import (
-    LabelGoal,
+    BinaryClassification,
     Measures,
     accuracy_at,
     best_threshold,
-    binary_measures,
     gold_labels,
     majority,
-    unattackable,
 )
-from durometer.types import Prediction, Sample
+from durometer.types import Sample
 
 
-class CloneDetection:
+class CloneDetection(BinaryClassification):
     """Pairs of snippets, two classes."""
 
     name = "clone"
-    kind: Literal["classification", "generation"] = "classification"
     pair = True
     classes: tuple[str, ...] = ("different", "clone")
-    headline = "accuracy"
-
-    def goal(self, sample: Sample, original: Prediction) -> Goal:
-        """Return: make the predicted class differ from the original one."""
-        return LabelGoal(original.label)
-
-    def attackable(self, sample: Sample, original: Prediction) -> str:
-        """Return ``misclassified`` if the original prediction is wrong, else ""."""
-        return unattackable(sample, original)
-
-    def measure(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Measures:
-        """Return accuracy, precision, recall, f1, mcc and auc (absent on one-class data)."""
-        return binary_measures(samples, predictions)
 
     def floor(self, train: Sequence[Sample], test: Sequence[Sample]) -> Measures:
         """Return ``auc``, ``accuracy`` (threshold fitted on ``train``) and ``majority`` on ``test``.

@@ -1,12 +1,14 @@
-"""Measures of binary classification that several tasks share."""
+"""What tasks with two classes share: goal, measures, and the pieces of their floors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from durometer.errors import InputError
+from durometer.tasks.base import Goal
 from durometer.types import Prediction, Sample
 
 Measures = Mapping[str, float]
@@ -27,9 +29,23 @@ class LabelGoal:
         return prediction.label != self.label
 
 
-def unattackable(sample: Sample, original: Prediction) -> str:
-    """Return ``misclassified`` if the victim is wrong from the start, else ""."""
-    return "" if original.label == sample.label else "misclassified"
+class BinaryClassification:
+    """What tasks with two classes share: the goal of an attack, who may be attacked, the measures."""
+
+    kind: Literal["classification", "generation"] = "classification"
+    headline = "accuracy"
+
+    def goal(self, sample: Sample, original: Prediction) -> Goal:
+        """Return: make the predicted class differ from the original one."""
+        return LabelGoal(original.label)
+
+    def attackable(self, sample: Sample, original: Prediction) -> str:
+        """Return ``misclassified`` if the victim is wrong from the start, else ""."""
+        return "" if original.label == sample.label else "misclassified"
+
+    def measure(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Measures:
+        """Return accuracy, precision, recall, f1, mcc and auc (absent on one-class data)."""
+        return binary_measures(samples, predictions)
 
 
 def binary_measures(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, float]:

@@ -155,19 +155,7 @@ def fine_tune(
             loss = loss + config.contrastive * info_nce(first, second, targets == victim.spec.labels.index(1))
         return loss
 
-    steps = max(1, round(config.epochs * batches.per_epoch / config.accumulate))
-    plan = LoopPlan(
-        stage=stage,
-        steps=steps,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        warmup=config.warmup,
-        accumulate=config.accumulate,
-        clip=config.clip,
-        evaluate_every=-(-steps // config.evaluations),
-        patience=config.patience,
-        checkpoint_steps=config.checkpoint_steps,
-    )
+    plan = fine_tuning_plan(config, stage, batches)
     state = optimise(
         network,
         plan,
@@ -203,3 +191,20 @@ def accuracy(network: EncoderNetwork, rows: LabelledRows, pad: int, batch: int =
         first, second = rows.states(network, chunk, pad)
         right += int((network.logits(first, second).argmax(-1).cpu() == rows.targets[chunk]).sum())
     return right / len(order)
+
+
+def fine_tuning_plan(config: TrainConfig, stage: str, batches: LengthBatches) -> LoopPlan:
+    """Return the steps, schedule and evaluations that ``config`` asks for on these batches."""
+    steps = max(1, round(config.epochs * batches.per_epoch / config.accumulate))
+    return LoopPlan(
+        stage=stage,
+        steps=steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        accumulate=config.accumulate,
+        clip=config.clip,
+        evaluate_every=-(-steps // config.evaluations),
+        patience=config.patience,
+        checkpoint_steps=config.checkpoint_steps,
+    )

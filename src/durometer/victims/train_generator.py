@@ -15,10 +15,11 @@ from durometer.rng import derived_seed
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
-from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.text import Framing
 from durometer.victims.tokenizer import snippets, train_tokenizer
+from durometer.victims.train import fine_tuning_plan
 
 IGNORED = -100
 
@@ -62,19 +63,7 @@ def train_generator(
     victim = GeneratorVictim(GeneratorNetwork(values), tokenizer, spec)
     rows, valid = Rows(victim, train), Rows(victim, corpus.splits["valid"])
     batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage="generate")
-    steps = max(1, round(config.epochs * batches.per_epoch / config.accumulate))
-    plan = LoopPlan(
-        stage="generate",
-        steps=steps,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        warmup=config.warmup,
-        accumulate=config.accumulate,
-        clip=config.clip,
-        evaluate_every=-(-steps // config.evaluations),
-        patience=config.patience,
-        checkpoint_steps=config.checkpoint_steps,
-    )
+    plan = fine_tuning_plan(config, "generate", batches)
     optimise(
         victim.network,
         plan,

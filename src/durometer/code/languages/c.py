@@ -185,14 +185,6 @@ class CFamily(Lexical):
             node = tree.parents[node]
         return node if tree.kinds[node] == "function_definition" else -1
 
-    def free_role(self, leaf: int) -> Role:
-        """Tell calls and types from other names that are not declared here."""
-        tree = self.tree
-        if tree.kinds[leaf] == "type_identifier":
-            return Role.TYPE
-        called = tree.kinds[tree.parents[leaf]] == "call_expression" and tree.fields[leaf] == "function"
-        return Role.CALLED_METHOD if called else Role.UNDECLARED
-
     def after(self) -> None:
         """Keep arguments of stringifying macros; find the snippet's own function."""
         tree = self.tree

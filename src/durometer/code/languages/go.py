@@ -97,14 +97,6 @@ class _Go(Lexical):
             return True
         return tree.kinds[tree.child(holder, "type")] not in _UNKEYED
 
-    def free_role(self, leaf: int) -> Role:
-        """Tell calls and types from other names that are not declared here."""
-        tree = self.tree
-        if tree.kinds[leaf] == "type_identifier":
-            return Role.TYPE
-        called = tree.kinds[tree.parents[leaf]] == "call_expression" and tree.fields[leaf] == "function"
-        return Role.CALLED_METHOD if called else Role.UNDECLARED
-
     def after(self) -> None:
         """Keep what a key of a literal may name; find the snippet's own function."""
         tree = self.tree

@@ -119,8 +119,12 @@ class Lexical:
         return self.scopes.lookup(self.scope_at[leaf], self.tree.text(leaf), self.tree.starts[leaf])
 
     def free_role(self, leaf: int) -> Role:
-        """Return the role of a name that is not declared here."""
-        return Role.UNDECLARED
+        """Tell calls and types from other names that are not declared here."""
+        tree = self.tree
+        if tree.kinds[leaf] == "type_identifier":
+            return Role.TYPE
+        called = tree.kinds[tree.parents[leaf]] == "call_expression" and tree.fields[leaf] == "function"
+        return Role.CALLED_METHOD if called else Role.UNDECLARED
 
     def _find_clashes(self) -> None:
         """Record locals declared where an outer local of that name is visible: an error in Java."""
