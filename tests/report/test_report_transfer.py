@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,10 @@ from durometer.report.heat import transfer_charts
 from durometer.report.results import build_results
 from durometer.report.transfer import SCHEMA, measure_transfer, read_transfer
 
-PLUGINS = Path(__file__).resolve().parent.parent / "study" / "plugins"
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real run of the toy study: two attacks, one victim that answers by a hash of the text."""
-    sys.path.insert(0, str(PLUGINS))
     import toy_runs
 
     from durometer.study.config import MachineOptions, StudyConfig
