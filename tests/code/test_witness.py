@@ -142,7 +142,7 @@ def test_no_compiler_no_witness(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_witness("go") is None
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc here")
+@needs_gcc
 def test_gcc_spells_letters_beyond_ascii_as_numbers() -> None:
     before = "int f(struct unknown *old) { return old->x; }"
     witness = open_witness("c")
