@@ -139,9 +139,9 @@ def test_list_renders_only_what_is_in_view(page: playwright.Page) -> None:
     page.select_option("#filter-status", "")
     assert page.locator("#example-list .row").count() < 40
     page.locator("#example-list").evaluate("list => { list.scrollTop = list.scrollHeight; }")
-    page.wait_for_function("document.querySelectorAll('#example-list .row').length > 0")
-    last = page.locator("#example-list .row").last
-    assert last.get_attribute("aria-posinset") == last.get_attribute("aria-setsize")
+    # The scroll event comes with the next frame: wait for its rows, not for a moment.
+    page.wait_for_selector("#example-list .row:last-child[aria-posinset='2400'][aria-setsize='2400']")
+    assert page.locator("#example-list .row").count() < 40
 
 
 def test_themes_and_narrow_screens(page: playwright.Page) -> None:
