@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,24 @@ def test_javac_compares_up_to_the_rename(
     opinion = javac.compare(JAVA, edited, renames)
     assert opinion.same is same
     assert not opinion.trouble
+
+
+@needs_javac
+@pytest.mark.parametrize(
+    ("method", "old", "new"),
+    [
+        ("Foo most(int limit) { return filter(val -> val >= limit); }", "val", "ieCTquE7TL"),
+        ("Foo most(int limit) { return filter(aLongName -> aLongName >= limit); }", "aLongName", "v"),
+        ("Foo most(int i, boolean b) { return most(b ? twice(i) : i); }", "i", "anIndexOfLength"),
+    ],
+)
+def test_javac_quotes_clipped_arguments_that_a_rename_changes(
+    javac: Witness, method: str, old: str, new: str
+) -> None:
+    edited = re.sub(rf"\b{old}\b", new, method)
+    assert javac.compare(method, edited, {old: new}).same
+    unknown = edited.replace("return ", "return undeclared + ")
+    assert javac.compare(method, unknown, {old: new}).appeared
 
 
 @needs_javac

@@ -24,6 +24,8 @@ _ESCAPED_LETTER = re.compile(r"\\U([0-9a-fA-F]{8})")  # gcc spells non-ASCII nam
 _WORD = re.compile(r"[^\W\d][\w$]*")
 _PRELUDE_ROUNDS = 8
 _UNKNOWN_TYPE = re.compile(r"^unknown type name '(\w+)'")
+_CLIPPED = "[...]"  # javac quotes an untyped argument by its first and last letters
+_ARGUMENTS = re.compile(r"(?<=[\w$]\().*(?=\) location: )|(?<=found: ).*(?= reason: )")
 _SUGGESTION = re.compile(r"[;,] did you mean .*?(?:\?|$)")
 _COMMENT_OR_TEXT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", re.DOTALL)
 _TYPE_OR_HEADER = re.compile(r"\b(?:class|interface|enum|record|package|import)\b")
@@ -103,14 +105,27 @@ def open_witness(language: str) -> Witness | None:
 def _missing_from(
     these: tuple[CompileError, ...], those: tuple[CompileError, ...], renames: Mapping[str, str]
 ) -> tuple[CompileError, ...]:
-    """Return those of ``those`` that ``these`` do not account for, in order."""
+    """Return those of ``those`` that ``these`` do not account for, in order.
+
+    A clipped argument cannot be followed through a rename: beside one, only the rest of the message counts.
+    """
     left = Counter(_canonical(error.message, renames) for error in these)
-    missing = []
+    unexplained = []
     for error in those:
         message = _canonical(error.message, renames)
-        left[message] -= 1
-        if left[message] < 0:
+        if left[message]:
+            left[message] -= 1
+        else:
+            unexplained.append((error, message))
+    missing = []
+    for error, message in unexplained:
+        shape = _ARGUMENTS.sub("", message)
+        candidates = (one for one in left.elements() if _CLIPPED in one + message)
+        match = next((one for one in candidates if _ARGUMENTS.sub("", one) == shape), None)
+        if match is None:
             missing.append(error)
+        else:
+            left[match] -= 1
     return tuple(missing)
 
 
