@@ -82,13 +82,13 @@ def budget_curve(
         np.asarray(columns[name].to_numpy(), dtype=bool) for name in ("right", "robust", "attacked", "broken")
     )
     queries = outcomes["queries"].to_numpy()
-    everything = np.ones(len(outcomes))
+    everything, base = np.ones(len(outcomes)), _numbers(attacked)
     ratios = []
     for budget in budgets:
         found = broken & (queries <= budget)
         standing = robust | (right & broken & ~found)
         ratios.append(Ratio(_numbers(standing), everything, proportion=True))
-        ratios.append(Ratio(_numbers(found), _numbers(attacked), proportion=True))
+        ratios.append(Ratio(_numbers(found), base, proportion=True))
     estimates = estimate_ratios(ratios, outcomes["snippet_id"].to_numpy(), confidence=confidence)
     return [BudgetPoint(budget, estimates[2 * i], estimates[2 * i + 1]) for i, budget in enumerate(budgets)]
 

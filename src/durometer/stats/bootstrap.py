@@ -24,7 +24,7 @@ double precision, so the bounds do not depend on the machine's order of summatio
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -35,11 +35,13 @@ import numpy.typing as npt
 from durometer.errors import InputError
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.uint8]
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 _SEED = 20250803
 _NORMAL = NormalDist()
-_CACHED_CELLS = 4_000_000  # at most this many cluster counts are kept (32 MB)
+_BLOCK_CELLS = 4_000_000  # cluster counts that are in memory as numbers at a time (32 MB)
+_KEPT_CELLS = 64_000_000  # cluster counts that are kept as bytes for the next measure (64 MB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,14 @@ def estimate_ratios(
             )
     if size == 0:
         return [Estimate(math.nan, math.nan, math.nan, 0, 0) for _ in ratios]
+    bases = list({id(ratio.denominator): ratio.denominator for ratio in ratios}.values())
+    place = {id(base): k for k, base in enumerate(bases)}  # ratios over one denominator share its sums
     above = _sums(codes, size, [ratio.numerator for ratio in ratios])
-    below = _sums(codes, size, [ratio.denominator for ratio in ratios])
+    below = _sums(codes, size, bases)
     drawn_above, drawn_below = _resample(above, below, resamples)
     return [
-        _estimate(ratio, above[:, k], below[:, k], drawn_above[:, k], drawn_below[:, k], codes, confidence)
-        for k, ratio in enumerate(ratios)
+        _estimate(ratio, above[:, k], below[:, b], drawn_above[:, k], drawn_below[:, b], codes, confidence)
+        for k, (ratio, b) in enumerate((ratio, place[id(ratio.denominator)]) for ratio in ratios)
     ]
 
 
@@ -191,7 +195,7 @@ def _estimate(
     confidence: float,
 ) -> Estimate:
     inside = ratio.denominator != 0
-    n, units = int(inside.sum()), len(np.unique(codes[inside]))
+    n, units = int(inside.sum()), int(np.count_nonzero(np.bincount(codes[inside])))
     total_above, total_below = float(above.sum()), float(below.sum())
     if total_below == 0:
         return Estimate(math.nan, math.nan, math.nan, n, units)
@@ -221,19 +225,29 @@ def _sums(codes: npt.NDArray[np.intp], size: int, columns: Sequence[Floats]) -> 
 def _resample(above: Floats, below: Floats, resamples: int) -> tuple[Floats, Floats]:
     """Return the sums of each resample, both of shape (resamples, measures), in blocks that fit in memory."""
     size = len(above)
-    block = max(1, min(resamples, _CACHED_CELLS // size))
+    blocks = _kept_blocks(size, resamples) if size * resamples <= _KEPT_CELLS else _blocks(size, resamples)
     parts = []
-    for start in range(0, resamples, block):
-        counts = _counts(size, min(block, resamples - start), start)
+    for block in blocks:
+        counts = block.astype(np.float64)
         parts.append((counts @ above, counts @ below))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-@lru_cache(maxsize=4)
-def _counts(size: int, resamples: int, start: int) -> Floats:
-    """Return how often each of ``size`` clusters is drawn in each resample: multinomial counts."""
-    rng = np.random.default_rng((_SEED, size, start))
-    drawn = rng.integers(size, size=(resamples, size))
-    offsets = np.arange(resamples)[:, None] * size
-    counts = np.bincount((drawn + offsets).ravel(), minlength=resamples * size)
-    return counts.reshape(resamples, size).astype(np.float64)
+@lru_cache(maxsize=2)  # the measures of a cell alternate between all its snippets and those attacked
+def _kept_blocks(size: int, resamples: int) -> tuple[Counts, ...]:
+    return tuple(_blocks(size, resamples))
+
+
+def _blocks(size: int, resamples: int) -> Iterator[Counts]:
+    """Yield how often each of ``size`` clusters is drawn in each resample: multinomial counts.
+
+    A byte holds a count: of at least 256 draws, 256 of one cluster have a probability below 1e-500.
+    """
+    rows = max(1, min(resamples, _BLOCK_CELLS // size))
+    for start in range(0, resamples, rows):
+        rng = np.random.default_rng((_SEED, size, start))
+        drawn = rng.integers(size, size=(min(rows, resamples - start), size))
+        counts = np.empty(drawn.shape, dtype=np.uint8)
+        for row, clusters in enumerate(drawn):
+            counts[row] = np.bincount(clusters, minlength=size)
+        yield counts
