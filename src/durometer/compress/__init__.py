@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from durometer.compress.base import COMPRESSIONS, Compression, parse_compression
@@ -23,10 +24,13 @@ def compress(
     *,
     seed: int,
     progress: Progress | None = None,
+    work: Path | None = None,
 ) -> SavedVictim:
     """Apply the steps of ``recipe`` in order and return a new victim, ready to be saved.
 
     ``data`` is the task's corpus; steps that train use its ``train`` and ``valid`` splits.
+    ``work`` is a folder for checkpoints: a killed run that is started again with the same arguments ends
+    with the same weights.
 
     Raises:
         RefusedError: a step cannot be applied to this victim.
@@ -39,5 +43,6 @@ def compress(
     result = victim
     for position, step in enumerate(recipe):
         step_seed = derived_seed(seed, "compress", str(position), step.kind)
-        result = step.apply(result, data, seed=step_seed, progress=progress or silent)
+        folder = work / f"{position}-{step.kind}" if work else None
+        result = step.apply(result, data, seed=step_seed, progress=progress or silent, work=folder)
     return record(result, parent=victim, recipe=recipe, data=data, seed=seed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,9 +36,12 @@ class Compression(BaseModel, ABC):
 
     @abstractmethod
     def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
         """Return a new victim; the given one is not changed.
+
+        ``work`` is a folder for checkpoints, this step's own: a step that is killed and applied again with
+        the same arguments goes on from there and ends with the same weights.
 
         Raises:
             RefusedError: the step cannot be applied to this victim.

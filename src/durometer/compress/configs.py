@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -30,12 +31,12 @@ class MagnitudePrune(Compression):
     recovery_learning_rate: float = Field(default=2e-4, gt=0)
 
     def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
         """See ``durometer.compress.prune``."""
         from durometer.compress.prune import magnitude_prune
 
-        return magnitude_prune(victim, self, data, seed=seed, progress=progress)
+        return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 class Int8(Compression):
@@ -47,7 +48,7 @@ class Int8(Compression):
     kind: Literal["int8"] = "int8"
 
     def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
         """See ``durometer.compress.quantize``."""
         from durometer.compress.quantize import quantize
@@ -64,7 +65,7 @@ class BFloat16(Compression):
     kind: Literal["bf16"] = "bf16"
 
     def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
         """See ``durometer.compress.quantize``."""
         from durometer.compress.quantize import quantize
@@ -94,9 +95,9 @@ class Distill(Compression):
     learning_rate: float = Field(default=1e-3, gt=0)
 
     def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
         """See ``durometer.compress.distill``."""
         from durometer.compress.distill import distill
 
-        return distill(victim, self, data, seed=seed, progress=progress)
+        return distill(victim, self, data, seed=seed, progress=progress, work=work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -81,6 +82,7 @@ def distill(
     *,
     seed: int,
     progress: Progress = silent,
+    work: Path | None = None,
 ) -> EncoderVictim:
     """Return a student of ``victim`` trained on ``data``; the student is stored dense.
 
@@ -123,7 +125,13 @@ def distill(
         evaluate_every=-(-steps // EVALUATIONS),
     )
     optimise(
-        network, plan, loss_at, seed=seed, evaluate=lambda: accuracy(network, valid, pad), progress=progress
+        network,
+        plan,
+        loss_at,
+        seed=seed,
+        evaluate=lambda: accuracy(network, valid, pad),
+        checkpoint=work / "distill.safetensors" if work else None,
+        progress=progress,
     )
     student.forget()
     return student

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -50,6 +52,7 @@ def magnitude_prune(
     *,
     seed: int,
     progress: Progress = silent,
+    work: Path | None = None,
 ) -> SavedVictim:
     """Return a pruned copy of ``victim``, stored sparse.
 
@@ -79,7 +82,16 @@ def magnitude_prune(
         if not isinstance(pruned, EncoderVictim):
             raise RefusedError("recovery trains classifiers only", where=victim.name)
         plan = TrainConfig(epochs=config.recovery_epochs, learning_rate=config.recovery_learning_rate)
-        fine_tune(pruned, data, plan, seed=seed, progress=progress, stage="recover", after_step=apply_masks)
+        fine_tune(
+            pruned,
+            data,
+            plan,
+            seed=seed,
+            checkpoint=work / "recover.safetensors" if work else None,
+            progress=progress,
+            stage="recover",
+            after_step=apply_masks,
+        )
     for name in weights:
         pruned.packing[name] = "sparse_int8" if pruned.packing.get(name) == "int8" else "sparse"
     pruned.settle()

@@ -145,7 +145,14 @@ def make_variant(bench: Bench, folder: Path) -> None:
     recipe = [parse_compression(step) for step in config["recipe"]]
     victim = load_victim(bench.input("victim"), task_of(bench.node.hints["task"]), bench.device)
     data = read_corpus(bench.input("corpus"))
-    smaller = compress(victim, recipe, data, seed=config["seed"], progress=bench.news)
+    smaller = compress(
+        victim,
+        recipe,
+        data,
+        seed=config["seed"],
+        progress=bench.news,
+        work=bench.artefacts.work(bench.node),
+    )
     save_artefact(smaller, folder, data.splits["test"][:PROBES])
     words = " + ".join(step.describe() for step in recipe)
     write_form(folder, smaller, words, simulated=any(step.simulated for step in recipe))
