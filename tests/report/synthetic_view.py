@@ -230,6 +230,7 @@ def _record(
             "label": labels,
             "predicted": predicted,
             "correct": [bool(ok) for ok in right],
+            "score": [float(ok) for ok in right],
             "probability": [0.9 if p else 0.1 for p in predicted],
         },
         schema=PREDICTIONS_SCHEMA,

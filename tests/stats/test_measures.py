@@ -141,7 +141,7 @@ def test_cells_are_separate_and_seeds_can_be_pooled(outcomes):
 
 def test_accuracy_comes_with_a_clustered_interval(outcomes):
     predictions = outcomes(*[{"snippet_id": f"c{i % 30}"} for i in range(300)]).with_columns(
-        correct=pl.int_range(300) % 30 < 24
+        score=pl.int_range(300) % 30 < 24
     )
     estimate = accuracy(predictions)
     assert estimate.value == pytest.approx(0.8)

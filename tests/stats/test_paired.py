@@ -69,8 +69,8 @@ def test_a_mixed_side_and_a_repeated_row_are_refused(outcomes):
 
 def test_predictions_compare_by_sample():
     ids = [f"s{i}" for i in range(50)]
-    frame = pl.DataFrame({"sample_id": ids, "snippet_id": ids, "correct": [True] * 40 + [False] * 10})
-    worse = frame.with_columns(correct=pl.int_range(50) < 30).reverse()
+    frame = pl.DataFrame({"sample_id": ids, "snippet_id": ids, "score": [1.0] * 40 + [0.0] * 10})
+    worse = frame.with_columns(score=(pl.int_range(50) < 30).cast(pl.Float64)).reverse()
     result = compare_predictions(frame, worse)
     assert result.difference.value == pytest.approx(-0.2)
     assert result.lost == 10

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import sacrebleu
@@ -113,8 +114,36 @@ def test_measures_and_errors() -> None:
         task.measure([], [])
 
 
-def test_floor_copies_the_nearest_training_summary() -> None:
+def test_floor_copies_the_nearest_summary_or_repeats_the_commonest() -> None:
     train = [sample("opens a file", "open ( file )", 1), sample("adds two numbers", "a + b", 2)]
     test = [sample("adds two numbers", "c = a + b", 3)]
-    assert Summarization().floor(train, test)["bleu"] == pytest.approx(1.0)
-    assert Summarization().floor([], test) == {}
+    floor = Summarization().floor(train, test)
+    assert floor["bleu"] == floor["retrieval_bleu"] == pytest.approx(1.0)
+    alike = [sample("returns the name", f"f{i}", i) for i in range(5)]
+    floor = Summarization().floor(
+        [*alike, sample("c + d", "c + d", 9)], [sample("returns the name", "c + d", 8)]
+    )
+    assert floor["bleu"] == floor["constant_bleu"] == pytest.approx(1.0)
+    assert floor["retrieval_bleu"] < 0.5
+
+
+def test_floor_without_a_training_split_copies_from_other_groups() -> None:
+    rows = [
+        replace(sample("opens a file", "open ( file )", 1), group="a"),
+        replace(sample("opens a path", "open ( file )", 2), group="a"),
+        replace(sample("adds two numbers", "a + b", 3), group="b"),
+    ]
+    assert Summarization().floor([], rows)["retrieval_bleu"] < 0.5
+    apart = [replace(row, group=row.id) for row in rows]
+    assert (
+        Summarization().floor([], apart)["retrieval_bleu"] > Summarization().floor([], rows)["retrieval_bleu"]
+    )
+    assert Summarization().floor([], rows[:1]) == {}
+
+
+def test_an_answer_adds_its_bleu_to_the_headline() -> None:
+    task = Summarization()
+    samples = [sample("get the value"), sample("close the file")]
+    answers = [Prediction(text="get a value"), Prediction(text="open the file")]
+    scores = [task.score(s, a) for s, a in zip(samples, answers, strict=True)]
+    assert task.measure(samples, answers)["bleu"] == pytest.approx(sum(scores) / 2)

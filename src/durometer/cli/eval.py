@@ -28,7 +28,8 @@ def command(
     """Measure a victim on the samples of a data file.
 
     The floor is what a bag of words reaches on the same samples: a model that does not beat it has learnt
-    nothing that an attack could take away.
+    nothing that an attack could take away. It is fitted on the training split where the data has one;
+    without one, it is cross-validated within the samples (a clone floor just weighs words, without labels).
     """
     from dataclasses import replace
     from json import dumps
@@ -48,24 +49,50 @@ def command(
     samples = corpus.splits[split][:limit]
     corpus = replace(corpus, splits={**corpus.splits, split: samples})
     predictions, seconds = answers(model, chosen, samples)
-    measures = chosen.measure(samples, predictions)
-    floor = chosen.floor(corpus.splits.get("train", ()) if split != "train" else (), samples)
-    numbers = {**_rounded(measures), **{f"floor_{k}": v for k, v in _rounded(floor).items() if k == "auc"}}
-    if chosen.kind == "classification":
-        keys = ("accuracy", "precision", "recall", "f1", "mcc", "auc", "floor_auc")
-        numbers = {key: numbers.get(key) for key in keys}
-    numbers = {"samples": len(samples), **numbers, "seconds": round(seconds, 2)}
+    train = corpus.splits.get("train", ()) if split != "train" else ()
+    numbers = _numbers(chosen, train, samples, predictions, seconds)
     if json:
         print(dumps(numbers))
         return
-    cut = sum(model.text.truncated(sample.code) for sample in samples)
     for note in corpus.notes.values():
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"{model.name} on {spec} ({chosen.name})")
-    for key, value in numbers.items():
-        typer.echo(f"  {key:12} {'–' if value is None else value}")
+    _print(numbers)
+    typer.echo(f"  floor        {'fitted on the training split' if train else 'from these samples alone'}")
+    cut = sum(model.text.truncated(sample.code) for sample in samples)
     if cut:
         typer.echo(f"  {cut} snippets are longer than the window of {model.spec.framing.max_length} ids")
+
+
+def _numbers(
+    task: Task,
+    train: Sequence[Sample],
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    seconds: float,
+) -> dict[str, Any]:
+    """Return measures and floor; for vulnerabilities also ``cwes``, where the data names them."""
+    from durometer.tasks.vulnerability import measures_by_cwe
+
+    measures, floor = _rounded(task.measure(samples, predictions)), _rounded(task.floor(train, samples))
+    keys: Sequence[str] = list(measures)
+    if task.kind == "classification":
+        keys = ("accuracy", "precision", "recall", "f1", "mcc", "auc")
+    key = "bleu" if task.kind == "generation" else "auc"
+    numbers: dict[str, Any] = {key: measures.get(key) for key in keys} | {f"floor_{key}": floor.get(key)}
+    if task.name == "vulnerability":
+        cwes = {cwe: _rounded(found) for cwe, found in measures_by_cwe(samples, predictions).items()}
+        numbers |= {"cwes": cwes} if cwes else {}
+    return {"samples": len(samples), **numbers, "seconds": round(seconds, 2)}
+
+
+def _print(numbers: dict[str, Any]) -> None:
+    for key, value in numbers.items():
+        if key != "cwes":
+            typer.echo(f"  {key:12} {'–' if value is None else value}")
+    for cwe, found in numbers.get("cwes", {}).items():
+        parts = (f"{key} {found[key]}" for key in ("accuracy", "f1", "mcc"))
+        typer.echo(f"  CWE-{cwe:8} {', '.join(parts)} ({found['samples']:.0f} samples)")
 
 
 def task_of(victim: SavedVictim) -> str:

@@ -41,14 +41,14 @@ def variants_table(results: Record) -> Table:
     )
     rows = []
     for v in results["variants"]:
-        floor = results["floors"].get(v["task"], {}).get("accuracy")
+        floor = results["floors"].get(v["task"], {}).get(v["headline"])
         recipe = v["recipe"] + (" (simulated: the computation is not smaller)" if v["simulated"] else "")
         rows.append(
             (
                 *_name_cells(results["variants"], v),
                 Cell(recipe),
-                estimate_cell("accuracy", v["accuracy"]),
-                Cell(words.measured("accuracy", floor), floor),
+                estimate_cell(v["headline"], v["accuracy"]),
+                Cell(words.measured(v["headline"], floor), floor),
                 estimate_cell("agreement_with_original", v["agreement_with_original"]),
                 Cell(
                     words.count(v["parameters"]),

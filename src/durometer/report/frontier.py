@@ -36,13 +36,17 @@ def series(results: Record, task: str, victim: str) -> list[tuple[str, str]]:
 
 
 def points(results: Record, task: str, victim: str) -> dict[str, dict[str, Record]]:
-    """Return variant → series → estimate, seeds pooled."""
+    """Return variant → series → estimate, seeds pooled.
+
+    A generator is clean where its answer is not below the BLEU threshold, which its attacked samples tell.
+    """
     found: dict[str, dict[str, Record]] = {}
     for v in results["variants"]:
         if (v["task"], v["victim"]) == (task, victim):
-            found[v["variant"]] = {"clean": v["accuracy"]}
+            found[v["variant"]] = {"clean": v["accuracy"]} if v["headline"] == "accuracy" else {}
     for c in [*results["pooled"], *results["union"]]:
         if (c["task"], c["victim"]) == (task, victim) and c["variant"] in found:
+            found[c["variant"]].setdefault("clean", c["accuracy"])
             found[c["variant"]][c["attack"]] = c["robust_accuracy"]
     return found
 
@@ -57,7 +61,8 @@ def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
     x = padded_log([v[key] for v in variants], 56, WIDTH - 112)
     y = Scale(0, 100, HEIGHT - 56, 88)
     ticks = [(value, say(value)) for value in x.ticks()]
-    parts = [axes(x, y, x_title, "Right answers, %", ticks), _floor(results, task, x, y)]
+    right = "Right answers, %" if variants[0]["headline"] == "accuracy" else "Answers above the threshold, %"
+    parts = [axes(x, y, x_title, right, ticks), _floor(results, task, x, y)]
     names, found = series(results, task, victim), points(results, task, victim)
     for index, (at, v) in enumerate(zip(_spread([x(v[key]) for v in variants]), variants, strict=True)):
         parts.append(_column(v, say(v[key]), found[v["variant"]], names, at, y))

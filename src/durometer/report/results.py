@@ -21,11 +21,12 @@ from durometer.report.answer import answer
 from durometer.report.comparisons import compare_variants, original_of
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.report.transfer import transfer_records
-from durometer.report.words import number
+from durometer.report.words import measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import accuracy, measure_cells
 from durometer.stats.scores import calibration
 from durometer.study.view import RunView, VariantRecord
+from durometer.tasks.base import TASKS
 
 
 def build_results(view: RunView, transfer: pl.DataFrame | None = None) -> Record:
@@ -67,7 +68,8 @@ def _warnings(view: RunView, results: Record) -> list[str]:
     """Return what a reader must know before believing a number: weak victims and mixed numerics."""
     found = [
         f"{v['variant']} of {v['victim']} does not beat the bag-of-words floor on {v['task']} "
-        f"({number(v['accuracy']['value'])} % against {number(results['floors'][v['task']]['accuracy'])} %): "
+        f"({measured(v['headline'], v['accuracy']['value'])} against "
+        f"{measured(v['headline'], results['floors'][v['task']][v['headline']])}): "
         "the robustness of a model that has learned little says little."
         for v in results["variants"]
         if v["beats_floor"] is False
@@ -80,9 +82,16 @@ def _warnings(view: RunView, results: Record) -> list[str]:
 
 
 def _floor(floor: Mapping[str, float]) -> Record:
-    """Return what needs no model; shares of right answers in percent, like every rate."""
-    shares = ("accuracy", "majority")
+    """Return what needs no model; shares of right answers and BLEU in percent, like every rate."""
+    shares = ("accuracy", "majority", "bleu", "retrieval_bleu", "constant_bleu")
     return {key: 100 * value if key in shares else value for key, value in plain(floor).items()}
+
+
+def headline(task: str) -> str:
+    """Return the measure that stands for "accuracy" on this task: "bleu" where texts are written."""
+    with suppress(UnknownNameError):  # a task of another package that is not installed here
+        return TASKS.get(task)().headline
+    return "accuracy"
 
 
 def _methods(config: Mapping[str, object]) -> list[Record]:
@@ -99,7 +108,8 @@ def _methods(config: Mapping[str, object]) -> list[Record]:
 
 def _variant(view: RunView, record: VariantRecord) -> Record:
     original = original_of(view, record)
-    floor = view.floors.get(record.task, {}).get("accuracy")
+    measure = headline(record.task)
+    floor = view.floors.get(record.task, {}).get(measure)
     estimate = accuracy(record.predictions)
     return {
         "task": record.task,
@@ -108,6 +118,7 @@ def _variant(view: RunView, record: VariantRecord) -> Record:
         "recipe": record.recipe,
         "artefact": record.artefact,
         "simulated": record.simulated,
+        "headline": measure,  # what "accuracy" holds: the share of right answers, or mean sentence BLEU
         "accuracy": rate(estimate),
         "beats_floor": None if floor is None else bool(estimate.value > floor),
         "measures": plain(record.measures),
@@ -127,7 +138,7 @@ def _agreement(original: VariantRecord, record: VariantRecord) -> Estimate:
     both = record.predictions.join(
         original.predictions.select("sample_id", first="predicted"), on="sample_id", how="inner"
     )
-    return accuracy(both.select("snippet_id", correct=pl.col("predicted") == pl.col("first")))
+    return accuracy(both.select("snippet_id", score=pl.col("predicted") == pl.col("first")))
 
 
 def _calibration(record: VariantRecord) -> Record | None:

@@ -25,6 +25,7 @@ MEASURES: dict[str, Measure] = {
     m.key: m
     for m in (
         Measure("accuracy", "Accuracy", "Right answers on unmodified test samples", "%"),
+        Measure("bleu", "BLEU", "Mean smoothed sentence BLEU-4 on unmodified test samples", "BLEU"),
         Measure("robust_accuracy", "Robust acc.", "Right and not broken, of all attacked samples", "%"),
         Measure("asr", "ASR", "Attack success rate: proven successes, of attackable samples", "%"),
         Measure("amq_success", "AMQ", "Average model queries of a proven success"),

@@ -160,11 +160,10 @@ def measure_groups(
 
 
 def accuracy(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
-    """Return the share of ``predictions`` (columns ``correct`` and ``snippet_id``) that are right."""
-    require(predictions, ("correct", "snippet_id"))
-    return estimate_mean(
-        predictions["correct"].to_numpy(), predictions["snippet_id"].to_numpy(), confidence=confidence
-    )
+    """Return the mean of ``score`` (1 and 0 for right and wrong, or a BLEU), clustered by ``snippet_id``."""
+    require(predictions, ("score", "snippet_id"))
+    scores = predictions["score"].cast(pl.Float64).to_numpy()
+    return estimate_mean(scores, predictions["snippet_id"].to_numpy(), confidence=confidence)
 
 
 def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:

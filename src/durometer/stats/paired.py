@@ -108,9 +108,9 @@ def compare(
 def compare_predictions(
     baseline: pl.DataFrame, variant: pl.DataFrame, *, confidence: float = CONFIDENCE
 ) -> Comparison:
-    """Compare the accuracy of two prediction frames on their common samples, paired by ``sample_id``."""
+    """Compare the mean ``score`` of two prediction frames, paired by ``sample_id``, as ``accuracy``."""
     sides = [
-        frame.select("sample_id", "snippet_id", value=pl.col("correct").cast(pl.Float64))
+        frame.select("sample_id", "snippet_id", value=pl.col("score").cast(pl.Float64))
         for frame in (baseline, variant)
     ]
     pairs = _join(sides[0], sides[1], ["sample_id"])

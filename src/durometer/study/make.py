@@ -16,7 +16,7 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.corpusfile import load_corpus, read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
-from durometer.types import Outcome, Sample
+from durometer.types import Outcome, Sample, content_hash
 
 ORIGIN = "victim_origin.json"
 GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
@@ -65,8 +65,7 @@ def make_corpus(bench: Bench, folder: Path) -> None:
     task = task_of(config["task"])
     bench.news("bag-of-words floor", 0, 1, "")
     train = corpus.splits.get("train", ())
-    floor = dict(task.floor(train, corpus.splits["test"])) if train else {}
-    (folder / "floor.json").write_text(json.dumps(floor))
+    (folder / "floor.json").write_text(json.dumps(dict(task.floor(train, corpus.splits["test"]))))
 
 
 def make_tools(bench: Bench, folder: Path) -> None:
@@ -172,8 +171,9 @@ def make_measures(bench: Bench, folder: Path) -> None:
             "sample_id": sample.id,
             "snippet_id": sample.snippet_id,
             "label": sample.label,
-            "predicted": answer.label,
-            "correct": answer.label == sample.label,
+            "predicted": answer.label if answer.text is None else int(content_hash(answer.text)[:15], 16),
+            "correct": not task.attackable(sample, answer),
+            "score": task.score(sample, answer),
             "probability": answer.probabilities[1] if len(answer.probabilities) == 2 else None,
         }
         for sample, answer in zip(samples, predictions, strict=True)

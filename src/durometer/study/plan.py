@@ -22,7 +22,7 @@ from durometer.study.config import StudyConfig, TaskConfig, VictimConfig, canoni
 from durometer.study.grid import ORIGINAL
 from durometer.types import content_hash
 
-VERSIONS = {"corpus": 1, "victim": 1, "variant": 1, "measures": 1, "latency": 1, "tools": 1, "cell": 1}
+VERSIONS = {"corpus": 1, "victim": 1, "variant": 1, "measures": 2, "latency": 1, "tools": 1, "cell": 1}
 
 
 @dataclass(frozen=True)

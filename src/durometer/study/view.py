@@ -14,8 +14,9 @@ PREDICTIONS_SCHEMA: dict[str, pl.DataType] = {
     "sample_id": pl.String(),
     "snippet_id": pl.String(),
     "label": pl.Int64(),
-    "predicted": pl.Int64(),
-    "correct": pl.Boolean(),
+    "predicted": pl.Int64(),  # the class, or the hash of a generated text: equal answers are equal numbers
+    "correct": pl.Boolean(),  # there is something to break: right, or not below the BLEU threshold
+    "score": pl.Float64(),  # what the task's headline is the mean of: right or wrong, or sentence BLEU
     "probability": pl.Float64(),  # of class 1 (binary tasks): threshold-free measures need it
 }
 

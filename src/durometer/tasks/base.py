@@ -31,7 +31,7 @@ class Task(Protocol):
     kind: Literal["classification", "generation"]
     pair: bool  # whether a victim reads ``Sample.other`` too
     classes: tuple[str, ...]  # class names by label index; empty for generation
-    headline: str  # key in ``measure`` that tables show as the task's accuracy-like measure
+    headline: str  # key in ``measure`` and ``floor`` that tables show as the task's accuracy-like measure
 
     def goal(self, sample: Sample, original: Prediction) -> Goal:
         """Return the goal for a sample whose unmodified prediction is ``original``."""
@@ -41,12 +41,19 @@ class Task(Protocol):
         """Return "" if the sample may be attacked, else the reason (``misclassified``, …)."""
         ...
 
+    def score(self, sample: Sample, prediction: Prediction) -> float:
+        """Return what one answer adds to ``headline``, in [0, 1]: right or wrong, or a BLEU."""
+        ...
+
     def measure(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Mapping[str, float]:
         """Return the task's measures (accuracy, f1, …; BLEU, …) as fractions in [0, 1]."""
         ...
 
     def floor(self, train: Sequence[Sample], test: Sequence[Sample]) -> Mapping[str, float]:
-        """Return what a bag of words reaches (``auc``, ``accuracy``): what a model must beat."""
+        """Return what a bag of words reaches (``auc``, ``accuracy``, ``bleu``): what a model must beat.
+
+        Each task says what it does where there is no training split.
+        """
         ...
 
 

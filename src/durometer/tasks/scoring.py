@@ -43,6 +43,10 @@ class BinaryClassification:
         """Return ``misclassified`` if the victim is wrong from the start, else ""."""
         return "" if original.label == sample.label else "misclassified"
 
+    def score(self, sample: Sample, prediction: Prediction) -> float:
+        """Return 1 for a right answer, 0 for a wrong one."""
+        return float(prediction.label == sample.label)
+
     def measure(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Measures:
         """Return accuracy, precision, recall, f1, mcc and auc (absent on one-class data)."""
         return binary_measures(samples, predictions)

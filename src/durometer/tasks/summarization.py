@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from durometer.corpora.overlap import fit_tfidf
 from durometer.errors import InputError, VictimError
 from durometer.tasks.base import Goal
@@ -59,6 +61,10 @@ class Summarization:
         """Return ``already_below_threshold`` if the original answer is, else ""."""
         return "already_below_threshold" if self.goal(sample, original).reached(original) else ""
 
+    def score(self, sample: Sample, prediction: Prediction) -> float:
+        """Return the answer's smoothed sentence BLEU-4."""
+        return sentence_bleu(answer(prediction), _reference(sample))
+
     def measure(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Mapping[str, float]:
         """Return ``bleu`` (mean smoothed sentence BLEU-4), ``corpus_bleu`` and ``rouge_l``.
 
@@ -73,26 +79,45 @@ class Summarization:
         references = [_reference(sample) for sample in samples]
         pairs = list(zip(texts, references, strict=True))
         return {
-            "bleu": sum(sentence_bleu(*pair) for pair in pairs) / len(pairs),
+            "bleu": sum(map(self.score, samples, predictions)) / len(pairs),
             "corpus_bleu": corpus_bleu(texts, references),
             "rouge_l": sum(rouge_l(*pair) for pair in pairs) / len(pairs),
         }
 
     def floor(self, train: Sequence[Sample], test: Sequence[Sample]) -> Mapping[str, float]:
-        """Return what copying the summary of the training snippet with the nearest bag of words reaches.
+        """Return what is reached without understanding: ``bleu`` is the better of two such readers.
 
-        The same three measures; nothing without training samples.
+        ``retrieval_bleu`` copies the summary of the training snippet with the nearest bag of words;
+        ``constant_bleu`` answers everything with the training summary that suits the others best, of 100
+        tried on 200 (smoothed BLEU pays for "Return the …" alone). Without training samples, each of
+        ``test`` copies from those of other groups, if there are any.
         """
-        if not train or not test:
+        known = train or test
+        owners = np.array([] if train else [sample.group or sample.id for sample in test])
+        if not test or len(set(owners)) == 1:
             return {}
-        vectorizer = fit_tfidf([sample.code for sample in train])
-        known = vectorizer.transform([sample.code for sample in train])
+        vectorizer = fit_tfidf([sample.code for sample in known])
+        table = vectorizer.transform([sample.code for sample in known])
         copied: list[Prediction] = []
         for start in range(0, len(test), 256):
             rows = vectorizer.transform([sample.code for sample in test[start : start + 256]])
-            nearest = (rows @ known.T).toarray().argmax(axis=1)
-            copied += [Prediction(text=_reference(train[int(i)])) for i in nearest]
-        return self.measure(test, copied)
+            likeness = (rows @ table.T).toarray()
+            if len(owners):
+                likeness[owners[start : start + 256, None] == owners] = -1.0
+            copied += [Prediction(text=_reference(known[int(i)])) for i in likeness.argmax(axis=1)]
+        constant = Prediction(text=commonest(sorted(map(_reference, known))))
+        reached = {
+            "retrieval_bleu": self.measure(test, copied)["bleu"],
+            "constant_bleu": self.measure(test, [constant] * len(test))["bleu"],
+        }
+        return {"bleu": max(reached.values()), **reached}
+
+
+def commonest(summaries: Sequence[str], *, tried: int = 100, against: int = 200) -> str:
+    """Return the one of ``tried`` summaries with the highest mean BLEU against ``against`` of them."""
+    candidates = summaries[:: -(-len(summaries) // tried)]
+    references = summaries[:: -(-len(summaries) // against)]
+    return max(candidates, key=lambda text: sum(sentence_bleu(text, other) for other in references))
 
 
 def answer(prediction: Prediction) -> str:
