@@ -3,13 +3,17 @@
 import json
 import os
 import random
+import subprocess
+import sys
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durometer.errors import StoreError
 from durometer.stats.frame import CellKey, to_frame, to_row
+from durometer.study import parts
 from durometer.study.parts import PartWriter, compact, finished_samples, parquet_bytes, read_parts
 from durometer.types import Outcome, Prediction, Status
 
@@ -74,6 +78,56 @@ def test_parquet_bytes_depend_on_rows_only(tmp_path):
     for seed in range(5):
         random.Random(seed).shuffle(rows)
         assert parquet_bytes(to_frame(rows)) == expected
+
+
+def test_a_large_cell_is_written_in_pieces_to_the_same_rows(tmp_path, monkeypatch):
+    indices = list(range(57))
+    random.Random(2).shuffle(indices)
+    write(tmp_path / "parts", indices[:30])
+    write(tmp_path / "parts", indices[20:])  # some twice: the first record counts
+    monkeypatch.setattr(parts, "ROWS_AT_ONCE", 10)
+    compact(tmp_path / "parts", tmp_path, [f"s{i}" for i in indices])
+    assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["outcomes.parquet"]
+    frame = pl.read_parquet(tmp_path / "outcomes.parquet")
+    assert frame.equals(to_frame([json.loads(json.dumps(row(i))) for i in range(57)]))
+
+
+JOIN = """
+import sys
+from pathlib import Path
+from durometer.study import parts
+parts.ROWS_AT_ONCE = 16
+parts.join([Path(name) for name in sys.argv[2:]], Path(sys.argv[1]))
+"""
+
+
+def test_joined_bytes_do_not_depend_on_threads(tmp_path):
+    files = [tmp_path / f"{number}.parquet" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_bytes(parquet_bytes(to_frame([row(100 * number + i) for i in range(number * 9)])))
+    made = []
+    for threads in ("1", "4"):
+        out = tmp_path / f"out-{threads}"
+        environment = os.environ | {"POLARS_MAX_THREADS": threads}
+        subprocess.run([sys.executable, "-c", JOIN, out, *files], env=environment, check=True)
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+    assert pl.read_parquet(tmp_path / "out-1").equals(pl.concat([pl.read_parquet(f) for f in files]))
+
+
+def test_joining_names_a_damaged_file(tmp_path):
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing PAR1")
+    with pytest.raises(StoreError, match=r"(?s)bad\.parquet.*Delete"):
+        parts.join([tmp_path / "bad.parquet"], tmp_path / "out.parquet")
+
+
+def test_a_disk_that_fills_up_while_joining_is_explained(tmp_path):
+    (tmp_path / "in.parquet").write_bytes(parquet_bytes(to_frame([row(i) for i in range(50)])))
+    script = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)){JOIN}"
+    command = [sys.executable, "-c", script, tmp_path / "out.parquet", tmp_path / "in.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "StoreError" in done.stderr
+    assert "larger than this disk or your limit allows" in done.stderr or "Free some space" in done.stderr
 
 
 def test_compaction_needs_every_sample_and_takes_each_once(tmp_path):

@@ -11,8 +11,8 @@ import polars as pl
 from durometer.rng import stream
 from durometer.stats.frame import SCHEMA
 from durometer.study.artefacts import Artefacts
-from durometer.study.durable import explained, write_atomically
-from durometer.study.parts import OUTCOMES, parquet_bytes
+from durometer.study.durable import explained, replacing
+from durometer.study.parts import OUTCOMES, join
 from durometer.study.plan import Node
 
 SELECTION_SEED = 0  # the same samples for every victim, variant, attack and seed: comparisons are paired
@@ -32,15 +32,19 @@ def _chosen(artefacts: Artefacts, corpus: str, count: int) -> tuple[str, ...]:
 
 def read_outcomes(artefacts: Artefacts, cells: Iterable[Node]) -> pl.DataFrame:
     """Return the rows of the finished ones among ``cells``, sorted by cell and sample."""
-    finished = sorted((cell for cell in cells if artefacts.has(cell)), key=lambda cell: cell.cell)
     frames = []
-    for cell in finished:
-        path = artefacts.path(cell.name) / OUTCOMES
+    for path in _files(artefacts, cells):
         with explained(path):
             frames.append(pl.read_parquet(path))
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
 
 
 def write_outcomes(artefacts: Artefacts, cells: Iterable[Node], destination: Path) -> None:
-    """Write all outcomes as one Parquet file, byte-identical for identical outcomes."""
-    write_atomically(destination, parquet_bytes(read_outcomes(artefacts, cells)))
+    """Write all outcomes as one Parquet file, byte-identical for identical outcomes; memory stays flat."""
+    with replacing(destination) as temporary:
+        join(_files(artefacts, cells), temporary)
+
+
+def _files(artefacts: Artefacts, cells: Iterable[Node]) -> list[Path]:
+    finished = sorted((cell for cell in cells if artefacts.has(cell)), key=lambda cell: cell.cell)
+    return [artefacts.path(cell.name) / OUTCOMES for cell in finished]

@@ -8,6 +8,7 @@ becomes a ``StoreError`` that says what to do.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -62,20 +63,25 @@ def fsync_tree(folder: Path) -> None:
         fsync_path(Path(root))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``: all of it or nothing, replacing what was there."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary sibling to be written; flush it and rename it to ``path``, or leave no trace."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explained(path):
         try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            yield temporary
+            fsync_path(temporary)
             os.replace(temporary, path)
             fsync_path(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``: all of it or nothing, replacing what was there."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def publish(temporary: Path, destination: Path) -> None:
@@ -92,3 +98,9 @@ def publish(temporary: Path, destination: Path) -> None:
                 raise
             shutil.rmtree(temporary)
         fsync_path(destination.parent)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read piece by piece."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ with ``durometer run COPY/study.yaml --out COPY``, and finds its finished work b
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from durometer.errors import InputError, StoreError
 from durometer.study.artefacts import META
-from durometer.study.durable import explained, publish
+from durometer.study.durable import explained, file_sha256, publish
 from durometer.study.store import load_plan
 
 MANIFEST = "manifest.json"
@@ -60,7 +59,7 @@ def export_run(run: Path, destination: Path) -> Exported:
             for name in plan.nodes:
                 if (run / "artefacts" / name / META).exists():
                     shutil.copytree(run / "artefacts" / name, temporary / "artefacts" / name)
-            checksums = {str(p.relative_to(temporary)): _checksum(p) for p in _files(temporary)}
+            checksums = {str(p.relative_to(temporary)): file_sha256(p) for p in _files(temporary)}
             (temporary / MANIFEST).write_text(json.dumps(checksums, indent=1))
             size = sum(path.stat().st_size for path in _files(temporary))
             publish(temporary, destination)
@@ -89,7 +88,7 @@ def verify_export(folder: Path) -> Exported:
             raise StoreError(
                 "a file of the export is missing", where=str(path), hint="Copy the folder again."
             )
-        if _checksum(path) != expected:
+        if file_sha256(path) != expected:
             raise StoreError("differs from what was exported", where=str(path), hint="Copy the folder again.")
         size += path.stat().st_size
     return Exported(str(folder), len(checksums), size)
@@ -97,8 +96,3 @@ def verify_export(folder: Path) -> Exported:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _checksum(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

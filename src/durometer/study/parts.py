@@ -14,19 +14,24 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from durometer.errors import StoreError
-from durometer.stats.frame import to_frame
+from durometer.stats.frame import SCHEMA, to_frame
 from durometer.study.durable import explained
 
-OUTCOMES = "outcomes.parquet"
+OUTCOMES, FINGERPRINTS = "outcomes.parquet", "fingerprints.json"
+ROWS_AT_ONCE = 2_048  # in memory while rows are sorted and joined, and in each row group
+PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "statistics": True}
 Row = dict[str, object]
+Place = tuple[Path, int]  # a line's file and offset
 
 
 class PartWriter:
@@ -85,16 +90,25 @@ class PartWriter:
 
 def read_parts(folder: Path) -> Iterator[tuple[Row, float]]:
     """Yield (row, seconds) of every whole line; a torn line counts as never written."""
+    for record, _ in _records(folder):
+        yield record
+
+
+def _records(folder: Path) -> Iterator[tuple[tuple[Row, float], Place]]:
     for path in sorted(folder.glob("part-*.jsonl")):
         with explained(path), open(path, "rb") as file:
+            offset = 0
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                try:
-                    record: dict[str, Any] = json.loads(line)
-                    yield record["row"], float(record["seconds"])
-                except (ValueError, KeyError, TypeError):
-                    continue
+                with suppress(ValueError, KeyError, TypeError):
+                    yield _record(line), (path, offset)
+                offset += len(line)
+
+
+def _record(line: bytes) -> tuple[Row, float]:
+    record: dict[str, Any] = json.loads(line)
+    return record["row"], float(record["seconds"])
 
 
 def finished_samples(folder: Path) -> set[str]:
@@ -105,35 +119,94 @@ def finished_samples(folder: Path) -> set[str]:
 def compact(parts: Path, destination: Path, expected: Iterable[str]) -> None:
     """Write the parts' rows as ``outcomes.parquet`` and ``cost.json`` into ``destination``.
 
+    At most ``ROWS_AT_ONCE`` rows are in memory, however large the cell is.
+
     Raises:
         StoreError: a sample is missing; the parts stay.
 
     """
-    rows: dict[str, Row] = {}
-    seconds: dict[str, float] = {}
-    for row, cost in read_parts(parts):
+    places: dict[str, Place] = {}
+    cost: dict[str, float] = {"seconds": 0.0, "samples": 0, "queries": 0}
+    statuses: Counter[str] = Counter()
+    fingerprints: set[str] = set()
+    for (row, seconds), place in _records(parts):
         sample = str(row["sample_id"])
-        rows.setdefault(sample, row)
-        seconds.setdefault(sample, cost)
-    missing = set(expected) - set(rows)
+        if sample not in places:  # the first record of a sample is the one that counts
+            places[sample] = place
+            cost["seconds"] += seconds
+            cost["samples"] += 1
+            cost["queries"] += int(str(row["queries"]))
+            statuses[str(row["status"])] += 1
+            fingerprints.add(str(row["fingerprint"]))
+    missing = set(expected) - set(places)
     if missing:
         raise StoreError(
             f"{len(missing)} samples are missing, {sorted(missing)[0]!r} for one",
             where=str(parts),
             hint="Run the same command again: they are attacked then.",
         )
-    (destination / OUTCOMES).write_bytes(parquet_bytes(to_frame(list(rows.values()))))
-    cost_record = {"seconds": sum(seconds.values()), "samples": len(rows)}
-    cost_record["queries"] = sum(int(str(row["queries"])) for row in rows.values())
-    (destination / "cost.json").write_text(json.dumps(cost_record))
-    statuses = Counter(str(row["status"]) for row in rows.values())
+    _write_sorted([places[sample] for sample in sorted(places)], destination / OUTCOMES)
+    (destination / "cost.json").write_text(json.dumps(cost))
     (destination / "statuses.json").write_text(json.dumps(statuses, sort_keys=True))
+    (destination / FINGERPRINTS).write_text(json.dumps(sorted(fingerprints - {""})))
+
+
+def _write_sorted(places: list[Place], destination: Path) -> None:
+    """Write the rows that stand at ``places`` as one Parquet file, some at a time."""
+    pieces = []
+    for start in range(0, len(places), ROWS_AT_ONCE):
+        rows = [_row_at(place) for place in places[start : start + ROWS_AT_ONCE]]
+        pieces.append(destination.with_name(f"piece-{start:09}.parquet"))
+        pieces[-1].write_bytes(parquet_bytes(to_frame(rows)))
+    join(pieces, destination)
+    for piece in pieces:
+        piece.unlink()
+
+
+def _row_at(place: Place) -> Row:
+    path, offset = place
+    with explained(path), open(path, "rb") as file:
+        file.seek(offset)
+        return _record(file.readline())[0]
 
 
 def parquet_bytes(frame: pl.DataFrame) -> bytes:
     """Return ``frame`` as Parquet, the same bytes for the same rows."""
     buffer = io.BytesIO()
-    frame.rechunk().write_parquet(
-        buffer, compression="zstd", compression_level=3, statistics=True, row_group_size=65_536
-    )
+    frame.rechunk().write_parquet(buffer, row_group_size=ROWS_AT_ONCE, **PARQUET)
     return buffer.getvalue()
+
+
+def join(files: Sequence[Path], destination: Path) -> None:
+    """Write the rows of Parquet ``files``, in their order, as one file, with a few row groups in memory.
+
+    The same rows in the same files give the same bytes, whatever the number of threads (tested).
+
+    Raises:
+        StoreError: a file is damaged, or the disk does not take the new one.
+
+    """
+    if not files:
+        destination.write_bytes(parquet_bytes(pl.DataFrame(schema=SCHEMA)))
+        return
+    frame = pl.scan_parquet(list(files), schema=SCHEMA, glob=False, cache=False)
+    with explained(destination):
+        try:
+            frame.sink_parquet(destination, row_group_size=ROWS_AT_ONCE, maintain_order=True, **PARQUET)
+        except pl.exceptions.PolarsError as error:
+            system = re.search(r"os error (\d+)", str(error))  # the library hides it in its text
+            raise (OSError(int(system[1]), "") if system else _damaged(files, error)) from error
+
+
+def _damaged(files: Sequence[Path], error: Exception) -> StoreError:
+    for file in files:
+        try:
+            pl.read_parquet_schema(file)
+        except pl.exceptions.PolarsError as found:
+            hint = f"Delete {file.parent}: its cell is attacked again."
+            return StoreError(f"damaged ({found})", where=str(file), hint=hint)
+    return StoreError(
+        f"the table cannot be written ({error})",
+        where=str(files[0].parent),
+        hint="Free some space and run the same command again: finished work is kept.",
+    )

@@ -14,7 +14,7 @@ from durometer.errors import InputError
 from durometer.study.artefacts import Artefacts
 from durometer.study.backends import Backend, InProcess, Processes
 from durometer.study.config import MachineOptions, StudyConfig
-from durometer.study.durable import explained, write_atomically
+from durometer.study.durable import explained, file_sha256, write_atomically
 from durometer.study.lock import RunLock
 from durometer.study.parts import OUTCOMES
 from durometer.study.plan import Plan, plan_study
@@ -79,8 +79,7 @@ class Session:
         return Processes(self.folder, self.machine.device, workers, lock_descriptor)
 
     def _note_complete(self) -> None:
-        digest = hashlib.sha256((self.folder / OUTCOMES).read_bytes()).hexdigest()
-        record = {"identity": identity(self.text), "outcomes_sha256": digest}
+        record = {"identity": identity(self.text), "outcomes_sha256": file_sha256(self.folder / OUTCOMES)}
         write_atomically(self.folder / COMPLETE, json.dumps(record).encode())
 
 
@@ -102,7 +101,7 @@ def is_complete(text: str, folder: Path) -> bool:
     """
     try:
         record = json.loads((folder / COMPLETE).read_text())
-        digest = hashlib.sha256((folder / OUTCOMES).read_bytes()).hexdigest()
+        digest = file_sha256(folder / OUTCOMES)
     except (OSError, ValueError):
         return False
     return bool(record == {"identity": identity(text), "outcomes_sha256": digest})

@@ -49,6 +49,9 @@ class ToyTask:
     def attackable(self, sample, original):
         return "" if original.label == sample.label else "misclassified"
 
+    def score(self, sample, prediction):
+        return float(prediction.label == sample.label)
+
     def measure(self, samples, predictions):
         right = sum(s.label == p.label for s, p in zip(samples, predictions, strict=True))
         return {"accuracy": right / len(samples)}
