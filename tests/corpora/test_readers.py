@@ -159,7 +159,7 @@ def test_pairs_blank_or_tab_separated(bigclonebench: Path, name: str) -> None:
     assert corpus.notes["skipped: pair that names a missing function"] == "1 (test_sampled.txt.gz:2)"
     assert corpus.notes["skipped: pair without a label (-1)"] == "1 (test_sampled.txt.gz:3)"
     assert corpus.notes["skipped: stray prefix before the record"] == "1 (test_sampled.txt.gz:5)"
-    assert corpus.notes["test snippets also in train"] == "1"
+    assert corpus.notes["test snippets also in train"] == "3 of 3"
 
 
 def test_one_split_by_name_or_by_stem(bigclonebench: Path) -> None:

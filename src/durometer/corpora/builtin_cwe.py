@@ -2,18 +2,26 @@
 
 In the manner of Juliet and OWASP Benchmark (NIST; OWASP), without what makes them easy: both members of
 a pair call the same functions the same number of times, names are drawn at random, and there is no
-comment. They differ in which variable reaches the sink, which one is checked, in which order two
-statements stand, or in one number. A bag of bigrams must stay at or below 0.80 accuracy with templates
-(weakness × flow) held out, else the set is refused; Juliet as shipped gives 0.999, OWASP 0.954.
+comment. They differ in the order of two statements or in what reaches the sink (``cwe_flows``). A bag of
+bigrams must stay at or below 0.80 accuracy with templates (weakness × flow) held out, else the set is
+refused; Juliet as shipped gives 0.999, OWASP 0.954.
+
+It can be learnt: with 2,000 pairs, three epochs of masked-LM pretraining at 2e-3 and six of fine-tuning at
+1e-3 in batches of 16, the preset ``small`` reaches 0.85 on held-out templates in 79 CPU seconds, where a
+bag of bigrams has 0.53. Without the pretraining it learns nothing in that time:
+the members of a pair are the same to a network that does not attend to order yet. The order of statements
+is learnt first, then which call holds a value; which of two variables is used where (``cleaned``,
+``guarded``) stays at chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from durometer.corpora.base import Corpus
+from durometer.corpora.cwe_flows import FLOWS
 from durometer.corpora.cwe_text import Writer
 from durometer.corpora.weaknesses import LANGUAGES, WEAKNESSES, Weakness
 from durometer.errors import InputError
@@ -22,135 +30,6 @@ from durometer.types import Sample
 
 CEILING = 0.80
 SPLITS = ("train", "valid", "test")
-
-Flow = Callable[[Writer, bool], None]
-
-
-def swapped(w: Writer, vulnerable: bool) -> None:
-    """Two values; which one reaches the sink."""
-    outside, inside = w.declare_both()
-    w.filler()
-    w.use(outside, inside, vulnerable)
-
-
-def cleaned(w: Writer, vulnerable: bool) -> None:
-    """The value and its cleaned copy; which one reaches the sink."""
-    outside = w.declare(w.source())
-    inside = w.declare(w.clean(outside))
-    w.filler()
-    w.use(outside, inside, vulnerable)
-
-
-def overwritten(w: Writer, vulnerable: bool) -> None:
-    """One variable is written from outside and with a constant; which comes last."""
-    name = w.declare(w.constant())
-    w.filler()
-    first, last = (w.constant(), w.source()) if vulnerable else (w.source(), w.constant())
-    w.filler()
-    w.assign(name, first)
-    w.filler()
-    w.assign(name, last)
-    w.filler()
-    w.sink(name)
-
-
-def branched(w: Writer, vulnerable: bool) -> None:
-    """A condition that is always the same decides; one number selects the branch."""
-    outside, inside = w.declare_both()
-    chosen = w.declare(w.constant())
-    low, bound, high = sorted(int(i) for i in w.rng.choice(90, size=3, replace=False) + 5)
-    outside_first = w.coin()
-    number = high if vulnerable == outside_first else low
-    yes, no = (outside, inside) if outside_first else (inside, outside)
-    w.filler()
-    w.branch(f"{w.number(number)} > {bound}", chosen, yes, no)
-    w.filler()
-    w.sink(chosen)
-
-
-def indexed(w: Writer, vulnerable: bool) -> None:
-    """Two values in an array; the index selects."""
-    outside, inside = w.declare_both()
-    outside_first = w.coin()
-    items = (outside, inside) if outside_first else (inside, outside)
-    w.filler()
-    chosen = w.element(items, 0 if vulnerable == outside_first else 1)
-    w.filler()
-    w.sink(chosen)
-
-
-def keyed(w: Writer, vulnerable: bool) -> None:
-    """The value that belongs to one of two keys."""
-    outside, inside = w.declare_both()
-    chosen = w.declare(w.constant())
-    one, other = (int(i) for i in w.rng.choice(90, size=2, replace=False) + 5)
-    outside_first = w.coin()
-    yes, no = (outside, inside) if outside_first else (inside, outside)
-    key = w.number(one if vulnerable == outside_first else other)
-    w.branch(f"{key} == {one}", chosen, yes, no)
-    w.filler()
-    w.sink(chosen)
-
-
-def guarded(w: Writer, vulnerable: bool) -> None:
-    """Two values from outside, one checked; whether it is the one that is used."""
-    one, other = w.declare(w.source()), w.declare(w.source())
-    w.filler()
-    w.guard(one)
-    w.filler()
-    w.use(other, one, vulnerable)
-
-
-def guard_moved(w: Writer, vulnerable: bool) -> None:
-    """A check and a new value; which comes first."""
-    name = w.declare(w.source())
-    w.filler()
-    if vulnerable:
-        w.guard(name)
-        w.filler()
-        w.assign(name, w.source())
-    else:
-        w.assign(name, w.source())
-        w.filler()
-        w.guard(name)
-    w.filler()
-    w.sink(name)
-
-
-def chained(w: Writer, vulnerable: bool) -> None:
-    """Both values pass through copies; which copy reaches the sink."""
-    outside, inside = w.declare_both()
-    for _ in range(int(w.rng.integers(1, 4))):
-        outside, inside = w.declare(outside), w.declare(inside)
-        w.filler()
-    w.use(outside, inside, vulnerable)
-
-
-def exchanged(w: Writer, vulnerable: bool) -> None:
-    """Two variables change places through a third, once or in part."""
-    outside, inside = w.declare_both()
-    spare = w.declare(outside)
-    w.assign(outside, inside)
-    w.assign(inside, spare)
-    w.filler()
-    w.use(inside, outside, vulnerable)
-
-
-FLOWS: Mapping[str, Flow] = {
-    flow.__name__: flow
-    for flow in (
-        swapped,
-        cleaned,
-        overwritten,
-        branched,
-        indexed,
-        keyed,
-        guarded,
-        guard_moved,
-        chained,
-        exchanged,
-    )
-}
 
 
 def builtin_cwe(
@@ -198,18 +77,24 @@ def bigram_accuracy(train: Sequence[Sample], test: Sequence[Sample]) -> float:
 
 
 def _divided_templates(seed: int) -> dict[str, list[tuple[Weakness, str]]]:
-    everything = [(weakness, flow) for weakness in WEAKNESSES for flow in FLOWS]
-    order = [everything[int(i)] for i in stream(seed, "templates").permutation(len(everything))]
-    train, valid = int(0.7 * len(order)), int(0.8 * len(order))
-    return {"train": order[:train], "valid": order[train:valid], "test": order[valid:]}
+    """Hold out weaknesses × flows evenly: each flow meets others of the weaknesses in test, in turn all."""
+    result: dict[str, list[tuple[Weakness, str]]] = {split: [] for split in SPLITS}
+    order = stream(seed, "templates").permutation(len(WEAKNESSES))
+    train, valid = round(0.7 * len(order)), round(0.8 * len(order))
+    for turn, flow in enumerate(FLOWS):
+        for place, i in enumerate(np.roll(order, turn * (len(order) - valid))):
+            split = "train" if place < train else "valid" if place < valid else "test"
+            result[split].append((WEAKNESSES[int(i)], flow))
+    return result
 
 
 def _samples(
     split: str, count: int, templates: Sequence[tuple[Weakness, str]], languages: Sequence[str], seed: int
 ) -> tuple[Sample, ...]:
     samples = []
+    order_of = stream(seed, split, "templates").permutation(len(templates))
     for i in range(count):
-        weakness, flow = templates[i % len(templates)]
+        weakness, flow = templates[int(order_of[i % len(templates)])]
         language = languages[(i // len(templates) + i) % len(languages)]
         order = (True, False) if stream(seed, split, "order", str(i)).random() < 0.5 else (False, True)
         for vulnerable in order:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from durometer.corpora.weaknesses import SOURCES, Weakness
 
-NEUTRAL_NOUNS = """item entry piece part field node value data word text unit block chunk row cell mark note
-tag line batch group state level stage point frame slot token label title topic hint code order result current
-previous head tail left right first second main extra local given known draft owner"""
+NEUTRAL_NOUNS = """item entry piece part field node value data word text unit block row cell mark note
+tag line batch group state level stage point frame slot token title topic code order result head tail"""
 NEUTRAL_VERBS = "load handle process update render apply build collect prepare finish submit visit"
 NAMES = tuple(NEUTRAL_NOUNS.split())
 VERBS = tuple(NEUTRAL_VERBS.split())
 TYPES = {"java": {"text": "String", "number": "int"}, "c": {"text": "const char *", "number": "int"}}
+FLAGS = {"java": "boolean {} = true", "c": "int {} = 1", "python": "{} = True"}
+ARRAYS = {"java": "{0}[] {1} = new {0}[2]", "c": "{0} {1}[2]", "python": "{1} = [None, None]"}
+UNLESS = "if (!{0})"
+LEAVING = {"java": (UNLESS, "return"), "c": (UNLESS, "return"), "python": ("if not ({0})", "return")}
+REFUSING = {
+    "java": (UNLESS, "throw new IllegalArgumentException()"),
+    "c": (UNLESS, "abort()"),
+    "python": ("if not ({0})", "raise ValueError"),
+}
+RETRYING = {
+    "java": ("while (!{0})", "{1}"),
+    "c": ("while (!{0})", "{1}"),
+    "python": ("while not ({0})", "{1}"),
+}
 
 
 class Writer:
@@ -62,18 +77,17 @@ class Writer:
         self.add(f"{self.typed(name)} = {expression}")
         return name
 
-    def declare_both(self) -> tuple[str, str]:
-        """Declare a value from outside and a constant one, in either order, and return their names."""
-        if self.coin():
-            outside = self.declare(self.source())
-            return outside, self.declare(self.constant())
-        inside = self.declare(self.constant())
-        return self.declare(self.source()), inside
-
-    def number(self, value: int) -> str:
-        """Declare a number and return its name."""
+    def flag(self) -> str:
+        """Declare a truth value that holds and return its name."""
         name = self.names.pop()
-        self.add(f"{self.typed(name, 'number')} = {value}")
+        self.add(FLAGS[self.language].format(name))
+        return name
+
+    def array(self) -> str:
+        """Declare an array of two values and return its name."""
+        name = self.names.pop()
+        kind = TYPES.get(self.language, {}).get(self.weakness.kind, "")
+        self.add(ARRAYS[self.language].format(kind, name))
         return name
 
     def assign(self, name: str, expression: str) -> None:
@@ -81,61 +95,67 @@ class Writer:
         self.add(f"{name} = {expression}")
 
     def filler(self) -> None:
-        """Write a statement that changes nothing that matters, or none."""
-        if self.coin():
-            amount = int(self.rng.integers(2, 99))
-            declared = f"{self.typed(self.names.pop(), 'number')} = {amount}"
-            self.add(f"count({amount})" if self.coin() else declared)
+        """Write a statement that changes nothing that matters, or now and then none."""
+        draw, amount = int(self.rng.integers(5)), int(self.rng.integers(2, 30))
+        if draw < 2:
+            self.add(f"count({amount})")
+        elif draw < 4:
+            self.add(f"{self.typed(self.names.pop(), 'number')} = {amount}")
 
     def use(self, outside: str, inside: str, vulnerable: bool) -> None:
         """Send one value to the sink and the other to a place where it does no harm, in either order."""
-        to_sink, harmless = (outside, inside) if vulnerable else (inside, outside)
-        if self.coin():
-            self.add(f"measure({harmless})")
-            self.filler()
-            self.sink(to_sink)
-        else:
-            self.sink(to_sink)
-            self.filler()
-            self.add(f"measure({harmless})")
+        to_sink, elsewhere = (outside, inside) if vulnerable else (inside, outside)
+        harmless = self.harmless_text(elsewhere)
+        self.in_order(lambda: self.sink(to_sink), lambda: self.add(harmless), first_first=self.coin())
 
-    def sink(self, name: str) -> None:
+    def in_order(self, first: Callable[[], None], second: Callable[[], None], *, first_first: bool) -> None:
+        """Write two statements, in this order or the other one, each with perhaps a filler behind it."""
+        for write in (first, second) if first_first else (second, first):
+            write()
+            self.filler()
+
+    def sink_text(self, value: str) -> str:
+        """Return the statement that uses the value where it may do harm."""
+        return self.weakness.sink[self.language].format(value)
+
+    def harmless_text(self, value: str) -> str:
+        """Return a statement that uses the value where it does no harm."""
+        return self.weakness.harmless[self.language].format(value)
+
+    def sink(self, value: str) -> None:
         """Use the value where it may do harm."""
-        self.add(self.weakness.sink[self.language].format(name))
+        self.add(self.sink_text(value))
+
+    def check(self, name: str) -> str:
+        """Return a condition that holds where ``name`` is safe to use."""
+        return self.weakness.guard[self.language].format(name)
 
     def guard(self, name: str) -> None:
         """Leave the function unless ``name`` passes the check."""
-        check = self.weakness.guard[self.language].format(name)
-        if self.language == "python":
-            self.lines += [f"if not ({check}):", "    return"]
-        else:
-            self.lines += [f"if (!{check}) {{", "    return;", "}"]
+        self.block(LEAVING, self.check(name))
 
-    def branch(self, condition: str, name: str, yes: str, no: str) -> None:
-        """Set ``name`` to ``yes`` under ``condition``, else to ``no``."""
-        if self.language == "python":
-            self.lines += [f"if {condition}:", f"    {name} = {yes}", "else:", f"    {name} = {no}"]
-        else:
-            self.lines += [
-                f"if ({condition}) {{",
-                f"    {name} = {yes};",
-                "} else {",
-                f"    {name} = {no};",
-                "}",
-            ]
+    def refuse(self, name: str) -> None:
+        """End in an error unless ``name`` passes the check."""
+        self.block(REFUSING, self.check(name))
 
-    def element(self, items: tuple[str, str], index: int) -> str:
-        """Put two values into an array, take one out and return its name."""
-        array = self.names.pop()
-        listed = ", ".join(items)
+    def retry(self, name: str) -> None:
+        """Read ``name`` again until it passes the check."""
+        self.block(RETRYING, self.check(name), f"{name} = {self.source()}")
+
+    def block(self, patterns: Mapping[str, tuple[str, str]], *parts: str) -> None:
+        """Write a statement that is opened by a condition and holds one other."""
+        opening, inner = (pattern.format(*parts) for pattern in patterns[self.language])
         if self.language == "python":
-            self.add(f"{array} = [{listed}]")
-        elif self.language == "java":
-            self.add(f"{TYPES['java'][self.weakness.kind]}[] {array} = {{{listed}}}")
+            self.lines += [f"{opening}:", f"    {inner}"]
         else:
-            self.add(f"{self.typed(array)}[] = {{{listed}}}")
-        self.filler()
-        return self.declare(f"{array}[{index}]")
+            self.lines += [f"{opening} {{", f"    {inner};", "}"]
+
+    def branch(self, condition: str, yes: str, no: str) -> None:
+        """Write the statement ``yes`` under ``condition``, else ``no``."""
+        if self.language == "python":
+            self.lines += [f"if {condition}:", f"    {yes}", "else:", f"    {no}"]
+        else:
+            self.lines += [f"if ({condition}) {{", f"    {yes};", "} else {", f"    {no};", "}"]
 
     def text(self) -> str:
         """Return the whole function."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.files import Damage, existing
+from durometer.corpora.leakage import leakage
 from durometer.errors import InputError
 from durometer.types import Sample, content_hash
 
@@ -113,9 +114,7 @@ def finished(
         classes = {sample.label for sample in samples}
         if len(classes) == 1 and None not in classes:
             notes[f"only one class in {split}"] = f"label {classes.pop()}"
-    shared = exact_leakage(unique)
-    if shared:
-        notes["test snippets also in train"] = str(shared)
+    notes |= leakage(unique).notes()
     return Corpus(name, task, unique, notes)
 
 
@@ -139,9 +138,3 @@ def _unique_ids(samples: Sequence[Sample], notes: dict[str, str], split: str) ->
     if ids:
         notes[f"different rows with one id in {split}"] = str(ids)
     return tuple(result)
-
-
-def exact_leakage(splits: Mapping[str, Sequence[Sample]]) -> int:
-    """Return how many test samples have a snippet that is also in the training split, layout aside."""
-    train = {" ".join(sample.code.split()) for sample in splits.get("train", ())}
-    return sum(" ".join(sample.code.split()) in train for sample in splits.get("test", ()))

@@ -1,11 +1,13 @@
 """What the generator of CWE cases knows of each weakness in each language: source, cleaning, guard, sink.
 
 A text weakness is reached by text from outside, a number weakness by a number that nobody checked. All
-expressions occur in the vulnerable and in the safe member of a pair alike.
+expressions occur in the vulnerable and in the safe member of a pair alike. A harmless use has its value
+between the same neighbours as the sink has, so that two neighbouring words do not tell what reaches the sink.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,13 +17,14 @@ LANGUAGES = ("java", "c", "python")
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """``clean``, ``guard`` and ``sink`` are patterns with ``{}`` for the value; one set per language."""
+    """``clean``, ``guard``, ``sink`` and ``harmless`` are patterns with ``{}`` for the value, by language."""
 
     cwe: int
     kind: Literal["text", "number"]
     clean: Mapping[str, str]
     guard: Mapping[str, str]
     sink: Mapping[str, str]
+    harmless: Mapping[str, str]
     constants: tuple[str, ...]
 
 
@@ -45,14 +48,18 @@ ESCAPED = _each("Encoder.quote({})", "quote({})", "quote({})")
 LISTED = _each("allowed.contains({})", "is_listed(allowed, {})", "{} in allowed")
 
 
+def _measured(sink: Mapping[str, str]) -> Mapping[str, str]:
+    """Return ``sink`` with another callee: what is only measured does no harm."""
+    return {language: re.sub(r"[\w.]+\(", "measure(", text, count=1) for language, text in sink.items()}
+
+
 def _text(cwe: int, sink: Mapping[str, str], *constants: str) -> Weakness:
-    return Weakness(cwe, "text", ESCAPED, LISTED, sink, constants)
+    return Weakness(cwe, "text", ESCAPED, LISTED, sink, _measured(sink), constants)
 
 
-def _number(
-    cwe: int, clean: Mapping[str, str], guard: Mapping[str, str], sink: Mapping[str, str]
-) -> Weakness:
-    return Weakness(cwe, "number", clean, guard, sink, ("4", "7", "12", "16", "24", "31"))
+def _number(cwe: int, sink: Mapping[str, str], harmless: Mapping[str, str] | None = None) -> Weakness:
+    constants = ("4", "7", "12", "16", "24", "31")
+    return Weakness(cwe, "number", CLAMPED, IN_RANGE, sink, harmless or _measured(sink), constants)
 
 
 CLAMPED = _each("Math.min(Math.max({}, 1), limit)", "clamp({}, 1, limit)", "min(max({}, 1), limit)")
@@ -66,9 +73,7 @@ WEAKNESSES: tuple[Weakness, ...] = (
         "b.csv",
     ),
     _text(78, _each("runtime.exec(base + {})", "run_shell(base, {})", "os.system(base + {})"), "ls", "date"),
-    _text(
-        79, _each("response.getWriter().print({})", "write_page(out, {})", "out.write({})"), "welcome", "bye"
-    ),
+    _text(79, _each("writer.print({})", "write_page(out, {})", "out.write({})"), "welcome", "bye"),
     _text(
         89,
         _each("statement.execute(base + {})", "sql_exec(base, {})", "cursor.execute(base + {})"),
@@ -89,7 +94,7 @@ WEAKNESSES: tuple[Weakness, ...] = (
         "no",
     ),
     _text(117, _each("logger.info({})", "log_line(base, {})", "logger.info({})"), "start", "stop"),
-    _text(134, _each("String.format({}, base)", "printf({}, base)", "{}.format(base)"), "done", "ready"),
+    _text(134, _each("String.format({}, base)", "printf({}, base)", "str.format({}, base)"), "done", "ready"),
     _text(601, _each("response.sendRedirect({})", "redirect_to(out, {})", "redirect({})"), "/home", "/login"),
     _text(
         643,
@@ -97,17 +102,22 @@ WEAKNESSES: tuple[Weakness, ...] = (
         "//a",
         "//b",
     ),
-    _text(918, _each("new URL({}).openStream()", "fetch_url(base, {})", "urlopen({})"), "status", "health"),
-    _number(129, CLAMPED, IN_RANGE, _each("table[{}] = 1", "table[{}] = 1", "table[{}] = 1")),
+    _text(918, _each("fetcher.open({})", "fetch_url(base, {})", "urlopen({})"), "status", "health"),
     _number(
-        190, CLAMPED, IN_RANGE, _each("total = base * {}", "total = base * {}", "total = int32(base * {})")
+        129,
+        _each("table[{}] = 1", "table[{}] = 1", "table[{}] = 1"),
+        _each("seen[0] = {}", "seen[0] = {}", "seen[0] = {}"),
     ),
-    _number(369, CLAMPED, IN_RANGE, _each("total = base / {}", "total = base / {}", "total = base // {}")),
-    _number(400, CLAMPED, IN_RANGE, _each("worker.repeat({})", "repeat_work({})", "worker.repeat({})")),
     _number(
-        789,
-        CLAMPED,
-        IN_RANGE,
-        _each("buffer = new byte[{}]", "buffer = malloc({})", "buffer = bytearray({})"),
+        190,
+        _each("total = base * {}", "total = base * {}", "total = int32(base * {})"),
+        _each("total = base & {}", "total = base & {}", "total = int32(base & {})"),
     ),
+    _number(
+        369,
+        _each("total = base / {}", "total = base / {}", "total = base // {}"),
+        _each("total = base & {}", "total = base & {}", "total = base & {}"),
+    ),
+    _number(400, _each("worker.repeat({})", "repeat_work({})", "worker.repeat({})")),
+    _number(789, _each("buffer = ByteBuffer.allocate({})", "buffer = malloc({})", "buffer = bytearray({})")),
 )
