@@ -1,9 +1,13 @@
-"""How a study scales: time to plan, throughput by number of workers, the driver's memory.
+"""How a study scales: planning, throughput by workers, the driver's memory, and the published study's cost.
 
-    python3 benchmarks/scaling.py [--workers 1 2] [--json]
+    python benchmarks/scaling.py                 planning 10,000 cells; two workers against one
+    python benchmarks/scaling.py --memory        the driver's peak memory at 10,000 to 100,000 outcomes
+    python benchmarks/scaling.py --paper         docs/scaling.md's tables, from the rates below
+    python benchmarks/scaling.py --forward       a 125 M-parameter model's forward pass on one thread here
 
-The victim costs a fixed amount of arithmetic, so that the figures speak about the machinery and the cores,
-not about a model.
+The victim of the throughput runs costs a fixed amount of arithmetic, so that the figures speak about the
+machinery and the cores, not about a model. Runs alternate (1, 2, 1, 2, …), and the ratio is that of the
+rates while attacking: starting Python and writing the report are not parallel, and are shown apart.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "tests" / "study" / "plugins"
+SAMPLES = 1600
 STUDY = """\
 name: scaling
 seeds: [1, 2, 3, 4]
@@ -45,42 +50,221 @@ def planning_seconds(cells: int) -> float:
 
 
 def throughput(workers: int, spin: int) -> dict[str, float]:
-    """Return samples a second and the driver's peak memory for one run with ``workers`` processes."""
+    """Return samples a second while attacking, and overall, for one run with ``workers`` processes."""
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from durometer.study.config import MachineOptions, StudyConfig\n"
+        "from durometer.study.session import Session\n"
+        "marks = []\n"
+        "def listen(states):\n"
+        "    cells = [s for s in states.values() if s.node.kind == 'cell']\n"
+        "    marks.append((time.perf_counter(), sum(s.done for s in cells)))\n"
+        "path, workers = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "if __name__ == '__main__':\n"
+        "    started = time.perf_counter()\n"
+        "    Session(path.read_text(), StudyConfig.load(path), path.parent / 'run',"
+        " MachineOptions(workers=workers)).run(listen)\n"
+        "    busy = [m for m in marks if workers * 16 <= m[1] <= 0.95 * marks[-1][1]]\n"
+        "    rate = (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0])\n"
+        "    print(rate, marks[-1][1] / (time.perf_counter() - started))\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study.yaml"
         path.write_text(STUDY)
         environment = os.environ | {"PYTHONPATH": str(PLUGINS), "TOY_SPIN": str(spin)}
-        command = [sys.executable, "-m", "durometer", "run", str(path), "--workers", str(workers), "--json"]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        started = time.perf_counter()
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        seconds = time.perf_counter() - started
-        peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-        return {
-            "workers": workers,
-            "seconds": seconds,
-            "samples_per_second": 1600 / seconds,
-            "peak_mb": peak / 1024,
-        }
+        command = [sys.executable, "-c", script, str(path), str(workers)]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    attacking, overall = map(float, done.stdout.split())
+    return {"workers": workers, "attacking": attacking, "overall": overall}
+
+
+def driver_peak_mb(outcomes: int) -> float:
+    """Return the peak memory of a driver that schedules, compacts and joins ``outcomes`` rows of 5 kB."""
+    script = (
+        f"import sys; sys.path[:0] = [{str(PLUGINS)!r}, {str(ROOT / 'benchmarks')!r}]\n"
+        f"import scaling; scaling.drive_rows({outcomes})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def drive_rows(outcomes: int) -> None:
+    """Run a study whose cells are not attacked but written, and print this process's peak in megabytes."""
+    import resource
+
+    from durometer.stats.frame import to_row
+    from durometer.study.artefacts import Artefacts
+    from durometer.study.backends import Handle, InProcess
+    from durometer.study.config import StudyConfig
+    from durometer.study.messages import Event
+    from durometer.study.parts import PartWriter
+    from durometer.study.plan import Node, plan_study
+    from durometer.study.run import Runner
+    from durometer.types import Outcome, Prediction, Status
+
+    text = "\n".join(f"int value{i} = {i} * width;" for i in range(80))
+
+    class Scribe(InProcess):
+        def wait(self, handle: Handle) -> None:
+            assert self.task is not None
+            node = Node.from_json(self.task.node)
+            if node.kind != "cell":
+                super().wait(handle)
+                return
+            task, self.task = self.task, None
+            writer = PartWriter(self.workshop.artefacts.work(node))
+            for sample in task.samples:
+                outcome = Outcome(
+                    sample,
+                    sample,
+                    Status.FAILURE,
+                    label=1,
+                    original=Prediction((0.5, 0.5)),
+                    queries=9,
+                    original_code=text + sample,
+                    adversarial_code=text + sample,
+                    trajectory=tuple((n, 1 / n) for n in range(1, 20)),
+                    fingerprint="scribe",
+                )
+                writer.append(to_row(outcome, node.cell), 0.1)
+                data = {"sample": sample, "status": "failure", "queries": 9, "seconds": 0.1}
+                handle(0, Event("sample", data))
+            writer.close()
+            handle(0, Event("done", {"seconds": 0.1}))
+
+    seeds = list(range(outcomes // 2000))
+    study = STUDY.replace("[1, 2, 3, 4]", str(seeds)).replace("200", "1000")
+    with tempfile.TemporaryDirectory() as folder:
+        artefacts = Artefacts(Path(folder))
+        artefacts.prepare()
+        plan = plan_study(StudyConfig.parse(study))
+        Runner(plan, artefacts, Scribe(Path(folder), "cpu"), lambda states: None).run()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def forward_ms(length: int) -> float:
+    """Return the milliseconds of CPU of one forward pass of RoBERTa-base, drawn, on one thread."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    torch.set_num_threads(1)
+    model = AutoModel.from_config(AutoConfig.for_model("roberta", max_position_embeddings=514)).eval()
+    ids = torch.randint(5, 50_000, (1, length))
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            started = time.process_time()
+            model(input_ids=ids)
+            times.append(time.process_time() - started)
+    return 1000 * min(times)
+
+
+# --- the published study on paper: see docs/scaling.md for where each number comes from ---
+MODELS, VARIANTS = 3, 4
+DATA = {  # test samples, ids of code a query, share that the victim gets right and can be attacked
+    "clone (BigCloneBench)": (4000, 256, 0.95),
+    "vulnerability (Devign)": (2732, 400, 0.62),
+    "summarization (CodeSearchNet Java)": (4000, 200, 0.9),
+    "summarization (TL-CodeSum)": (4000, 200, 0.9),
+}
+QUERIES = {"alert": 396, "beam": 327, "mhm": 591, "wir_random": 101}  # a sample (design notes, Devign)
+DUPLICATES = {"alert": 0.44, "beam": 0.20, "mhm": 0.14, "wir_random": 0.22}  # answered from the memo
+ENCODER_WEIGHTS = 85e6  # of a base model, without embeddings
+SUMMARY_TOKENS, BEAMS, PROJECTION_WEIGHTS = 16, 10, 38.6e6
+GPU_FLOPS = 0.35 * 312e12  # assumed: an A100's bf16 peak at 35 % utilisation
+GPU_STEP_SECONDS = 0.012 / 16  # assumed: one decoding step of 12 layers, shared by 16 samples in lockstep
+MLM_ROWS = 8.6 * 3 * 60  # identifiers × occurrences × ranks a snippet (ALERT's candidates), once a snippet
+CPU_OVERHEAD = 0.0005  # seconds of Python a query: edits, checks, tokens (attacks.md)
+
+
+def paper(cpu_flops: float) -> dict[str, object]:
+    """Return queries and hours of the published study on three machines."""
+    rows = []
+    for name, (samples, ids, attackable) in DATA.items():
+        queries = samples * attackable * sum(QUERIES.values()) * MODELS * VARIANTS
+        unique = sum(q * (1 - DUPLICATES[a]) for a, q in QUERIES.items())
+        forwards = samples * attackable * unique * MODELS * VARIANTS
+        read = 2 * ENCODER_WEIGHTS * ids
+        written = 2 * (ENCODER_WEIGHTS + PROJECTION_WEIGHTS) * BEAMS * SUMMARY_TOKENS
+        generates = name.startswith("summarization")
+        flops = read + (written if generates else 0)
+        steps = SUMMARY_TOKENS * GPU_STEP_SECONDS if generates else 0
+        rows.append(
+            {
+                "data": name,
+                "queries": queries,
+                "forwards": forwards,
+                "gpu_hours": forwards * max(flops / GPU_FLOPS, steps) / 3600,
+                "python_hours": queries * CPU_OVERHEAD / 3600,
+                "cpu_hours": (forwards * flops / cpu_flops + queries * CPU_OVERHEAD) / 3600,
+                "candidates_cpu_hours": samples * MLM_ROWS * read / cpu_flops / 3600,
+                "candidates_gpu_hours": samples * MLM_ROWS * read / GPU_FLOPS / 3600,
+            }
+        )
+    total = {key: sum(float(row[key]) for row in rows) for key in rows[0] if key != "data"}
+    gpu = total["gpu_hours"] + total["candidates_gpu_hours"]
+    cpu = total["cpu_hours"] + total["candidates_cpu_hours"]
+    machines = {
+        "1 GPU": max(gpu, total["python_hours"]) / 24,
+        "8 GPUs": max(gpu, total["python_hours"]) / 8 / 24,
+        "64 CPU workers": cpu / 64 / 24,
+    }
+    return {"data": rows, "total": total, "days": machines}
+
+
+def print_paper(record: dict[str, object]) -> None:
+    print("| data | queries | forwards | GPU hours | CPU core hours | candidates, CPU core hours |")
+    print("|---|---|---|---|---|---|")
+    for row in [*record["data"], {"data": "**all**", **record["total"]}]:
+        print(
+            f"| {row['data']} | {row['queries'] / 1e6:.1f} M | {row['forwards'] / 1e6:.1f} M | "
+            f"{row['gpu_hours']:,.0f} | {row['cpu_hours']:,.0f} | {row['candidates_cpu_hours']:,.0f} |"
+        )
+    print()
+    print("| machine | days |")
+    print("|---|---|")
+    for machine, days in record["days"].items():
+        print(f"| {machine} | {days:,.1f} |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=3, help="alternating runs of each number of workers")
     parser.add_argument("--spin", type=int, default=20_000, help="loop turns of arithmetic a query")
+    parser.add_argument("--memory", type=int, nargs="*", help="numbers of outcomes")
+    parser.add_argument("--paper", action="store_true", help="the published study on three machines")
+    parser.add_argument("--forward", action="store_true", help="time a 125 M-parameter forward pass")
+    parser.add_argument(
+        "--cpu-gflops", type=float, default=60.0, help="of one core, in the forward pass (--forward)"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sys.path.insert(0, str(PLUGINS))
-    record = {
-        "planning_seconds_10000_cells": planning_seconds(10_000),
-        "runs": [throughput(workers, options.spin) for workers in options.workers],
-    }
-    if options.json:
-        print(json.dumps(record, indent=1))
-        return
-    print(f"planning 10,000 cells: {record['planning_seconds_10000_cells']:.2f} s")
-    for run in record["runs"]:
-        print(f"{run['workers']} workers: {run['samples_per_second']:.1f} samples/s, {run['seconds']:.1f} s")
+    record: dict[str, object] = {}
+    if options.paper:
+        record = paper(options.cpu_gflops * 1e9)
+        if not options.json:
+            print_paper(record)
+            return
+    elif options.forward:
+        for length in (128, 256, 400):
+            ms = forward_ms(length)
+            record[f"{length} ids"] = {"ms": ms, "gflops": 2 * ENCODER_WEIGHTS * length / ms / 1e6}
+    elif options.memory is not None:
+        for outcomes in options.memory or (10_000, 50_000, 100_000):
+            record[f"{outcomes} outcomes"] = {"driver_peak_mb": driver_peak_mb(outcomes)}
+    else:
+        runs = [throughput(w, options.spin) for _ in range(options.rounds) for w in options.workers]
+        record = {"planning_seconds_10000_cells": planning_seconds(10_000), "runs": runs}
+        first, last = (
+            statistics.median(r["attacking"] for r in runs if r["workers"] == w)
+            for w in (options.workers[0], options.workers[-1])
+        )
+        record["ratio"] = last / first
+    print(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

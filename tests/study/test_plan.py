@@ -72,7 +72,7 @@ def test_golden_node_names():
     node = Node(
         "cell", "any words", {"cell": {"task": "t"}, "attack": {"kind": "mhm"}}, {"model": "victim-0"}
     )
-    assert node.name == "cell-57b7d038582c158d"
+    assert node.name == "cell-df04f3377fac309a"
 
 
 def test_include_and_exclude():
@@ -102,11 +102,9 @@ def test_ten_thousand_cells_are_planned_in_five_seconds():
 
 
 def test_data_files_count_by_their_bytes(tmp_path):
-    from durometer.study.config import TaskConfig
-    from durometer.study.plan import corpus_node
-
     paths = [tmp_path / name for name in ("one.jsonl", "two.jsonl", "three.jsonl")]
     for path, text in zip(paths, ("same", "same", "other"), strict=True):
         path.write_text(text)
-    one, two, three = (corpus_node(TaskConfig(task="toy", corpus=f"toy:{path}")).key for path in paths)
+    texts = [STUDY.replace("corpus: toy", f'corpus: "toy:{path}"') for path in paths]
+    one, two, three = (plan(text).of_kind("corpus")[0].key for text in texts)
     assert one == two != three

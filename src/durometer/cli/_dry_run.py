@@ -25,16 +25,13 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], 
     """Print what ``run`` would do; nothing is written."""
     config = StudyConfig.from_source(source)
     workers, why = choose_workers(machine_options(config.machine, **options))
-    plan, artefacts = plan_study(config), Artefacts(folder)
+    plan, artefacts = plan_study(config, allow_missing=True), Artefacts(folder)
     states = states_on_disk(plan, artefacts)
     cost = estimate(plan, states, workers)
     if as_json:
-        nodes = [state.to_json() for state in states.values()]
-        print(
-            json.dumps(
-                {"study": config.name, "workers": workers, "estimate": asdict(cost), "nodes": nodes}, indent=1
-            )
-        )
+        record = {"study": config.name, "workers": workers, "estimate": asdict(cost)}
+        record |= {"missing": plan.missing, "nodes": [state.to_json() for state in states.values()]}
+        print(json.dumps(record, indent=1))
         return
     print(f"{config.name} in {folder}: {why}")
     for node in plan.nodes.values():
@@ -50,6 +47,10 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], 
         rest = Counter(cell.cell.attack for cell in plan.cells[MOST_CELLS:])
         print("  … and " + ", ".join(f"{count} more cells of {attack}" for attack, count in rest.items()))
     print(summary(cost))
+    if plan.missing:
+        print("not there yet, and needed (get them, or change the paths in the study file):")
+        for path in plan.missing:
+            print(f"  {path}")
 
 
 def summary(cost: Estimate) -> str:

@@ -117,9 +117,13 @@ class VariantConfig(Strict):
 
 
 class TaskConfig(Strict):
-    """One task and the data that it runs on; ``corpus`` is a built-in name or ``FORMAT:PATH[#split]``."""
+    """One task and the data that it runs on; ``corpus`` is a built-in name or ``FORMAT:PATH[#split]``.
+
+    ``name`` tells two data sets of one task apart; rows then say ``task name``.
+    """
 
     task: str
+    name: Name = ""
     corpus: str = ""
     options: Options = {}
 
@@ -136,6 +140,11 @@ class TaskConfig(Strict):
         if task not in TASKS:
             raise HintedError(f"unknown task {task!r}", suggest(task, list(TASKS)))
         return task
+
+    @property
+    def label(self) -> str:
+        """What the rows of this data set carry as their task."""
+        return f"{self.task} {self.name}" if self.name else self.task
 
     @field_validator("corpus")
     @classmethod
@@ -185,15 +194,22 @@ class Limits(Strict):
 
 
 class CandidateConfig(Strict):
-    """Where ALERT and BeamAttack get names from: a ``fill-mask`` model folder, or a file made before."""
+    """Where ALERT and BeamAttack get names from.
+
+    Exactly one of: ``masked_lm``, a ``fill-mask`` model folder; ``file``, a file made before; ``victim``, the
+    name of one of the study's own encoders, whose masked language model proposes them.
+    """
 
     masked_lm: str = ""
     file: str = ""
+    victim: Name = ""
 
     @model_validator(mode="after")
     def _one_source(self) -> CandidateConfig:
-        if bool(self.masked_lm) == bool(self.file):
-            raise HintedError("say where candidates come from", "Give exactly one of masked_lm and file.")
+        if sum(map(bool, (self.masked_lm, self.file, self.victim))) != 1:
+            raise HintedError(
+                "say where candidates come from", "Give exactly one of masked_lm, file and victim."
+            )
         return self
 
 
@@ -281,14 +297,31 @@ class StudyConfig(Strict):
     @property
     def hash(self) -> str:
         """Name of what is studied: equal for two studies that must give equal outcomes on equal data."""
-        data = self.model_dump(mode="json", exclude={"machine", "name"})
+        from durometer.study.essence import essential_attack, essential_step, essential_training
+
+        data = self.model_dump(mode="json", exclude_defaults=True, exclude={"machine", "name"})
+        data["attacks"] = [{"name": a.name} | essential_attack(a) for a in self.attacks]
+        data["variants"] = [
+            {"name": v.name, "seed": v.seed, "recipe": [essential_step(step) for step in v.recipe]}
+            for v in self.variants
+        ]
+        data["victims"] = [
+            {
+                "name": v.name,
+                "preset": v.preset,
+                "card": Path(v.card).name,
+                "python": v.python,
+                "seed": v.seed,
+            }
+            | essential_training(v)
+            | {"tuned": bool(v.training)}
+            for v in self.victims
+        ]
         for task in data["tasks"]:
             reader, _, split = task["corpus"].partition("#")
             task["corpus"] = f"{reader.partition(':')[0]}#{split}"  # the path says where, not what
-        for victim in data["victims"]:
-            victim["card"] = Path(victim["card"]).name
-        for field, path in (data["candidates"] or {}).items():
-            data["candidates"][field] = Path(path).name
+        for field in {"masked_lm", "file"} & set(data.get("candidates", ())):
+            data["candidates"][field] = Path(data["candidates"][field]).name
         return content_hash(canonical_json(data))
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from durometer.registry import Registry
 from durometer.study.config import (
     AttackConfig,
+    CandidateConfig,
     StepConfig,
     StudyConfig,
     TaskConfig,
@@ -38,16 +39,16 @@ def expand(config: StudyConfig, source: Source) -> StudyConfig:
         for options, label in _option_grid(ATTACKS, attack.kind, attack.options, source, ("attacks", index)):
             name = f"{attack.name or attack.kind}{label}"
             attacks.append(AttackConfig.model_construct(kind=attack.kind, name=name, options=options))
-        if _needs_candidates(attacks[-1]) and config.candidates is None:
+        if needs_candidates(attacks[-1]) and config.candidates is None:
             what = f"{attack.kind} needs substitute names, and none are given"
-            hint = "Give `candidates: {masked_lm: FOLDER}` or `candidates: {file: FILE}`."
+            hint = "Give `candidates:` with one of `masked_lm: FOLDER`, `file: FILE`, `victim: NAME`."
             raise source.error(("attacks", index), what, hint)
     variants = [
         v for i, variant in enumerate(config.variants) for v in _variants(variant, source, ("variants", i))
     ]
     victims = [_victim(victim, source, ("victims", index)) for index, victim in enumerate(config.victims)]
     tasks = [_task(task, source, ("tasks", index)) for index, task in enumerate(config.tasks)]
-    _unique([t.task for t in tasks], source, "tasks", "Name each task once.")
+    _unique([t.label for t in tasks], source, "tasks", "Give each data set of a task its own `name:`.")
     _unique([v.name for v in victims], source, "victims", "Give each its own `name:`.")
     _unique(
         [ORIGINAL] + [v.name for v in variants],
@@ -56,18 +57,44 @@ def expand(config: StudyConfig, source: Source) -> StudyConfig:
         "Give each its own `name:`; `original` is always there.",
     )
     _unique([a.name for a in attacks], source, "attacks", "Give each its own `name:`.")
+    _check_proposer(config, victims, source)
     _unique(list(config.seeds), source, "seeds", "Name each seed once.")
     return config.model_copy(
         update={
             "attacks": tuple(attacks),
             "variants": tuple(variants),
             "victims": tuple(victims),
+            "candidates": _candidates(config, source),
             "tasks": tuple(tasks),
         }
     )
 
 
-def _needs_candidates(attack: AttackConfig) -> bool:
+def _candidates(config: StudyConfig, source: Source) -> CandidateConfig | None:
+    given = config.candidates
+    if given is None:
+        return None
+    paths = {field: _beside(getattr(given, field), source) for field in ("masked_lm", "file")}
+    return given.model_copy(update=paths)
+
+
+def _check_proposer(config: StudyConfig, victims: list[VictimConfig], source: Source) -> None:
+    """Refuse a source of candidates that has no masked language model."""
+    wanted = config.candidates.victim if config.candidates else ""
+    if not wanted:
+        return
+    path = ("candidates", "victim")
+    victim = next((v for v in victims if v.name == wanted), None)
+    if victim is None:
+        names = [v.name for v in victims]
+        raise source.error(path, f"no victim is called {wanted!r}", suggest(wanted, names))
+    if victim.shape.get("architecture") != "encoder" or not victim.training.get("pretrain_epochs"):
+        hint = "Name a victim with an encoder `preset:`, or give `masked_lm: FOLDER`."
+        raise source.error(path, f"{wanted!r} is not pre-trained here as a masked language model", hint)
+
+
+def needs_candidates(attack: AttackConfig) -> bool:
+    """Whether the attack, or a part of it, uses substitute names."""
     from durometer.attacks.strength import attack_from
 
     return bool(getattr(attack_from({"kind": attack.kind} | attack.options), "needs_candidates", False))
@@ -79,16 +106,26 @@ def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:
     if not corpus:
         raise source.error(path, f"the task {task.task!r} needs a corpus", "Give `corpus: FORMAT:PATH`.")
     kind, colon, rest = corpus.partition(":")
-    folder = Path(source.name).parent
-    if colon and rest and not Path(rest).is_absolute() and (folder / rest.partition("#")[0]).exists():
-        corpus = f"{kind}:{(folder / rest).resolve()}" if folder != Path(".") else corpus
+    if colon and rest:
+        path_only, mark, split = rest.partition("#")
+        corpus = f"{kind}:{_beside(path_only, source)}{mark}{split}"
     return task.model_copy(
         update={"corpus": corpus, "options": task.options if task.corpus else options | task.options}
     )
 
 
+def _beside(path: str, source: Source) -> str:
+    """Return an absolute path where ``path`` is relative and exists beside the study file."""
+    there = Path(source.name).parent / path
+    if not path or Path(path).is_absolute() or there == Path(path) or not there.exists():
+        return path
+    return str(there.resolve())
+
+
 def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConfig:
     """Fill in the name, and every option of a preset: what trains it must not change under its name."""
+    name = Path(victim.card).stem if victim.card else victim.python.partition(":")[2]
+    victim = victim.model_copy(update={"card": _beside(victim.card, source)})
     if victim.card and victim.training:
         from durometer.victims.presets import TrainConfig
 
@@ -98,7 +135,6 @@ def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConf
             raise explain(error, source, TrainConfig, (*path, "training")) from None
         victim = victim.model_copy(update={"training": training})
     if not victim.preset:
-        name = Path(victim.card).stem if victim.card else victim.python.partition(":")[2]
         return victim.model_copy(update={"name": victim.name or name})
     from durometer.victims.presets import PRESETS
 

@@ -11,14 +11,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from durometer.errors import ConfigurationError, InputError
+from durometer.errors import ConfigurationError, InputError, RefusedError
 from durometer.study.artefacts import Artefacts
 from durometer.study.corpusfile import load_corpus, read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
 from durometer.types import Outcome, Sample, content_hash
 
-ORIGIN = "victim_origin.json"
+ORIGIN, MASKED_LM = "victim_origin.json", "masked-lm"
+FILL_WINDOW = {"vulnerability": 200}  # tokens (BeamAttack); 100 for the other tasks
 GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
 PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
 
@@ -84,13 +85,13 @@ def make_victim(bench: Bench, folder: Path) -> None:
         (folder / ORIGIN).write_text(json.dumps({**config, **bench.node.hints}))
         write_form(folder, load_victim(folder, task_of(config["task"]), bench.device), "uncompressed")
         return
-    victim = _trained(bench) if "preset" in config else _loaded(bench)
+    victim = _trained(bench, folder) if "preset" in config else _loaded(bench)
     victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test"))[:PROBES])
     write_form(folder, victim, "uncompressed")
 
 
-def _trained(bench: Bench) -> Any:
-    """Train a preset from scratch."""
+def _trained(bench: Bench, folder: Path) -> Any:
+    """Train a preset from scratch; its masked language model is kept beside it, as a source of names."""
     from durometer.victims.presets import EncoderPreset, TrainConfig
 
     config = bench.node.config
@@ -107,31 +108,44 @@ def _trained(bench: Bench) -> Any:
         from durometer.victims.train_generator import train_generator
 
         return train_generator(corpus, shape, plan, **common)
+    from durometer.victims.pretrain import save_masked_lm
     from durometer.victims.train import train_encoder
 
-    return train_encoder(corpus, shape, plan, pair=task.pair, classes=len(task.classes), **common).victim
+    trained = train_encoder(corpus, shape, plan, pair=task.pair, classes=len(task.classes), **common)
+    if trained.masked is not None:
+        save_masked_lm(trained.masked, trained.victim.text.tokenizer, folder / MASKED_LM)
+    return trained.victim
 
 
 def _loaded(bench: Bench) -> Any:
     """Load the checkpoint that a card names, and fine-tune it where the study says how."""
-    from durometer.victims.load import load_victim as load_checkpoint
+    config, card = bench.node.config, bench.node.hints["card"]
+    if not config["tuned"]:
+        from durometer.victims.load import load_victim as load_checkpoint
+
+        return load_checkpoint(card, device=bench.device)
     from durometer.victims.presets import TrainConfig
+    from durometer.victims.pretrained import pretrained_victim
+
+    task, corpus = task_of(config["task"]), read_corpus(bench.input("corpus"))
+    plan, seed, work = TrainConfig(**config["training"]), config["seed"], bench.artefacts.work(bench.node)
+    victim: Any = pretrained_victim(
+        card,
+        kind=task.kind,
+        pair=task.pair,
+        classes=max(2, len(task.classes)),
+        seed=seed,
+        device=bench.device,
+    )
+    if task.kind == "generation":
+        from durometer.victims.train_generator import tune_generator
+
+        tune_generator(victim, corpus, plan, seed=seed, work=work, progress=bench.news)
+        return victim
     from durometer.victims.train import fine_tune
 
-    config = bench.node.config
-    tuned = bool(config["training"])
-    victim: Any = load_checkpoint(
-        bench.node.hints["card"], device=bench.device, untrained_head_seed=config["seed"] if tuned else None
-    )
-    if tuned:
-        fine_tune(
-            victim,
-            read_corpus(bench.input("corpus")),
-            TrainConfig(**config["training"]),
-            seed=config["seed"],
-            checkpoint=bench.artefacts.work(bench.node) / "fine-tune.safetensors",
-            progress=bench.news,
-        )
+    checkpoint = work / "fine-tune.safetensors"
+    fine_tune(victim, corpus, plan, seed=seed, checkpoint=checkpoint, progress=bench.news)
     return victim
 
 
@@ -204,10 +218,10 @@ MAKERS: Mapping[str, Callable[[Bench, Path], None]] = {
 
 
 def task_of(name: str) -> Any:
-    """Return the task object."""
+    """Return the task object; ``name`` may be that of one of its data sets (``task name``)."""
     from durometer.tasks.base import TASKS
 
-    return TASKS.get(name)()
+    return TASKS.get(name.partition(" ")[0])()
 
 
 def load_victim(folder: Path, task: Any, device: str) -> Any:
@@ -289,9 +303,7 @@ def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: s
         rename_function_name=node.config["rename_function_name"],
     )
     if getattr(attack, "needs_gradients", False):
-        from durometer.attacks.gradients import gradient_source
-
-        tools = replace(tools, gradients=gradient_source(oracle))
+        tools = replace(tools, gradients=_gradients(oracle, node))
     if not getattr(attack, "needs_candidates", False):
         return tools
     from durometer.attacks.candidate_files import CandidateFile, cached
@@ -299,9 +311,12 @@ def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: s
     if "file" in node.hints:
         samples = read_samples(artefacts.path(node.inputs["corpus"]), "test")
         return replace(tools, candidates=CandidateFile(Path(node.hints["file"]), samples))
-    from durometer.attacks.candidates import MaskedLM
+    from durometer.attacks.candidates import MaskedLM, SubstituteConfig
 
-    model = MaskedLM.load(Path(node.hints["masked_lm"]), device=device)
+    own = "candidates" in node.inputs
+    folder = artefacts.path(node.inputs["candidates"]) / MASKED_LM if own else Path(node.hints["masked_lm"])
+    config = SubstituteConfig(window=FILL_WINDOW.get(oracle.task.name, 100))
+    model = MaskedLM.load(folder, device=device, config=config)
     cache = artefacts.run / "candidates"  # by content: shared by all cells, kept between sessions
     return replace(
         tools,
@@ -309,3 +324,16 @@ def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: s
         fills=cached(model.fills, cache, f"{model.fingerprint} fills"),
         similarity=model.similarity,
     )
+
+
+def _gradients(oracle: Any, node: Node) -> Any:
+    from durometer.attacks.gradients import gradient_source
+
+    try:
+        return gradient_source(oracle)
+    except RefusedError as error:
+        cell = node.cell
+        leave_out = f"exclude: [{{attack: {cell.attack}, victim: {cell.victim}, variant: {cell.variant}}}]"
+        raise RefusedError(
+            error.what, where=node.label, hint=f"{error.hint} Leave it out: `{leave_out}`."
+        ) from error

@@ -2,8 +2,9 @@
 
 A node's key hashes its kind's version, its configuration and the keys of its inputs; nothing else, so that
 the plan is known before anything is made, shared nodes are made once, and resuming is making what is not
-on the disk. ``VERSIONS`` is raised when code changes what a kind of node contains: only that forces
-finished work to be done again, and :func:`durometer.study.artefacts.why_missing` says so.
+on the disk. Options at their defaults are not hashed (see ``essence``): an option that a later version
+adds changes no name. ``VERSIONS`` is raised when code changes what a kind of node contains: only that
+forces finished work to be done again, and :func:`durometer.study.artefacts.why_missing` says so.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 from durometer.errors import ConfigurationError, InputError
 from durometer.stats.frame import CellKey
 from durometer.study.config import StudyConfig, TaskConfig, VictimConfig, canonical_json
-from durometer.study.grid import ORIGINAL
+from durometer.study.essence import essential_attack, essential_step, essential_training
+from durometer.study.grid import ORIGINAL, needs_candidates
 from durometer.types import content_hash
 
-VERSIONS = {"corpus": 1, "victim": 1, "variant": 1, "measures": 2, "latency": 1, "tools": 1, "cell": 1}
+VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 1, "tools": 1, "cell": 2}
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,25 @@ class Plan:
 
     nodes: Mapping[str, Node]
     cells: tuple[Node, ...]
+    missing: tuple[str, ...] = ()  # paths that the plan needs and that are not there, with their fields
 
     def of_kind(self, kind: str) -> list[Node]:
         """Return the nodes of one kind in plan order."""
         return [node for node in self.nodes.values() if node.kind == kind]
 
 
-def plan_study(config: StudyConfig) -> Plan:
+def plan_study(config: StudyConfig, *, allow_missing: bool = False) -> Plan:
     """Return the graph of ``config``.
+
+    With ``allow_missing``, data and checkpoints that are not there yet are listed in ``Plan.missing``; the
+    names of what depends on them are then not those that a run will use.
 
     Raises:
         InputError: a data file or card that cannot be read.
         ConfigurationError: include and exclude leave no cell.
 
     """
-    builder = _Builder(config)
+    builder = _Builder(config, allow_missing)
     for task in config.tasks:
         builder.add_task(task)
     if not builder.cells:
@@ -95,43 +101,88 @@ def plan_study(config: StudyConfig) -> Plan:
 
 
 class _Builder:
-    def __init__(self, config: StudyConfig) -> None:
-        self.config = config
+    def __init__(self, config: StudyConfig, allow_missing: bool) -> None:
+        self.config, self.allow_missing = config, allow_missing
         self.nodes: dict[str, Node] = {}
         self.cells: list[Node] = []
         self.names: dict[str, Any] = {"rename_function_name": config.rename_function_name}
         self.hints: dict[str, Any] = {}
-        if config.candidates is not None:
+        self.missing: list[str] = []
+        self.limits = config.limits.model_dump(mode="json")
+        self.attacks = [(a.name, essential_attack(a), needs_candidates(a)) for a in config.attacks]
+        self.recipes = [
+            (v.name, {"recipe": [essential_step(step) for step in v.recipe], "seed": v.seed})
+            for v in config.variants
+        ]
+        self.proposer = config.candidates.victim if config.candidates else ""
+        if config.candidates is not None and not self.proposer:
             self.hints = {key: path for key, path in config.candidates.model_dump().items() if path}
-            self.names["candidates"] = {key: _fingerprint(Path(path)) for key, path in self.hints.items()}
+            self.names["candidates"] = {
+                key: self.fingerprint(path, "candidates") for key, path in self.hints.items()
+            }
+
+    def fingerprint(self, path: str, field: str) -> str:
+        """Return the hash of a file or folder; note what is not there where the plan may be incomplete."""
+        if self.allow_missing and not Path(path).exists():
+            self.missing.append(f"{path} ({field})")
+            return f"missing {path}"
+        return _fingerprint(Path(path))
+
+    def card_fingerprint(self, card: str) -> list[str]:
+        """Return the hash of a card and of the weights it names; of a hub id, the id."""
+        if not card.endswith((".yaml", ".yml")):
+            path = Path(card)
+            known = path.exists() or path.is_absolute() or self.allow_missing
+            return [self.fingerprint(card, "checkpoint") if known else card]
+        from durometer.victims.card import read_card
+
+        if self.allow_missing and not Path(card).exists():
+            return [self.fingerprint(card, "victim card")]
+        weights = Path(read_card(Path(card)).path)
+        return [_fingerprint(Path(card)), _fingerprint(weights) if weights.exists() else str(weights)]
 
     def add(self, node: Node) -> Node:
         return self.nodes.setdefault(node.name, node)
 
     def add_task(self, task: TaskConfig) -> None:
-        corpus = self.add(corpus_node(task))
+        corpus = self.add(self.corpus_node(task))
         tools = self.add(
-            Node("tools", f"names to try for {task.task}", {"task": task.task}, {"corpus": corpus.name})
+            Node("tools", f"names to try for {task.label}", {"task": task.task}, {"corpus": corpus.name})
         )
         for victim in self.config.victims:
             self._add_victim(task, victim, corpus, tools)
 
+    def corpus_node(self, task: TaskConfig) -> Node:
+        """Return the node of a task's data: named by its files' bytes, or by the interpreter's version."""
+        source, _, split = task.corpus.partition("#")
+        reader, _, path = source.partition(":")
+        config = {"task": task.task, "reader": reader, "split": split, "options": task.options}
+        config["source"] = self.fingerprint(path, f"data of {task.label}") if path else ""
+        if not path:  # generated from the code of this interpreter
+            config["python"] = platform.python_version()
+        return Node("corpus", f"{task.label} data ({reader})", config, {}, {"path": path, "task": task.label})
+
+    def victim_node(self, task: TaskConfig, victim: VictimConfig, corpus: Node) -> Node:
+        """Return the node of one victim on one task."""
+        config: dict[str, Any] = {"task": task.task}
+        hints: dict[str, Any] = {"name": victim.name}
+        if victim.python:
+            return Node("victim", victim.name, config | {"python": victim.python}, {}, hints)
+        config |= {"seed": victim.seed} | essential_training(victim)
+        if victim.preset:
+            config["preset"] = victim.preset
+        else:
+            config |= {"card": self.card_fingerprint(victim.card), "tuned": bool(victim.training)}
+            hints["card"] = victim.card
+        return Node("victim", victim.name, config, {"corpus": corpus.name}, hints)
+
     def _add_victim(self, task: TaskConfig, victim: VictimConfig, corpus: Node, tools: Node) -> None:
-        trained = Node("victim", victim.name, *_victim_config(task, victim, corpus))
+        trained = self.victim_node(task, victim, corpus)
         forms = [(ORIGINAL, trained)]
-        for variant in self.config.variants if not victim.python else ():
-            recipe = [{"kind": step.kind} | step.options for step in variant.recipe]
+        for name, recipe in self.recipes if not victim.python else ():
+            inputs = {"victim": trained.name, "corpus": corpus.name}
             forms.append(
-                (
-                    variant.name,
-                    Node(
-                        "variant",
-                        f"{victim.name} {variant.name}",
-                        {"recipe": recipe, "seed": variant.seed},
-                        {"victim": trained.name, "corpus": corpus.name},
-                        {"task": task.task},
-                    ),
-                )
+                (name, Node("variant", f"{victim.name} {name}", recipe, inputs, {"task": task.task}))
             )
         used = [
             (name, form, cells)
@@ -141,7 +192,7 @@ class _Builder:
         if not used:
             return
         self.add(trained)
-        subject = {"task": task.task, "victim": victim.name}
+        subject = {"task": task.label, "victim": victim.name}
         for name, form, cells in used:
             self.add(form)
             self.add(
@@ -163,74 +214,32 @@ class _Builder:
     def _cells(
         self, task: TaskConfig, victim: VictimConfig, variant: str, form: Node, corpus: Node, tools: Node
     ) -> list[Node]:
-        limits = self.config.limits.model_dump(mode="json")
+        subject = {"task": task.label, "victim": victim.name, "variant": variant}
+        inputs = {"model": form.name, "corpus": corpus.name, "tools": tools.name}
         cells = []
-        for attack in self.config.attacks:
+        for name, attack, candidates in self.attacks:
+            more = self._proposer(task, corpus) if candidates else {}
             for seed in self.config.seeds:
-                key = {
-                    "task": task.task,
-                    "victim": victim.name,
-                    "variant": variant,
-                    "attack": attack.name,
-                    "seed": seed,
-                }
-                if self._is_wanted(key):
-                    config = {
-                        "cell": key,
-                        "attack": {"kind": attack.kind} | attack.options,
-                        "limits": limits,
-                        **self.names,
-                    }
-                    inputs = {"model": form.name, "corpus": corpus.name, "tools": tools.name}
-                    label = f"{victim.name} {variant} × {attack.name}" + (
-                        f" seed {seed}" if len(self.config.seeds) > 1 else ""
-                    )
-                    cells.append(Node("cell", label, config, inputs, self.hints))
+                key = {**subject, "attack": name, "seed": seed}
+                if not self._is_wanted(key):
+                    continue
+                config = {"cell": key, "attack": attack, "limits": self.limits, **self.names}
+                label = f"{victim.name} {variant} × {name}"
+                label += f" seed {seed}" if len(self.config.seeds) > 1 else ""
+                cells.append(Node("cell", label, config, inputs | more, self.hints))
         return cells
+
+    def _proposer(self, task: TaskConfig, corpus: Node) -> dict[str, str]:
+        """Return the input of attacks whose names come from one of the study's own encoders."""
+        chosen = next((v for v in self.config.victims if v.name == self.proposer), None)
+        return {"candidates": self.add(self.victim_node(task, chosen, corpus)).name} if chosen else {}
 
     def _is_wanted(self, cell: Mapping[str, object]) -> bool:
         included = not self.config.include or any(p.matches(cell) for p in self.config.include)
         return included and not any(p.matches(cell) for p in self.config.exclude)
 
     def finish(self) -> Plan:
-        return Plan(self.nodes, tuple(self.cells))
-
-
-def corpus_node(task: TaskConfig) -> Node:
-    """Return the node of a task's data: named by the bytes of its files, or by the interpreter's version."""
-    source, _, split = task.corpus.partition("#")
-    reader, _, path = source.partition(":")
-    config = {"task": task.task, "reader": reader, "split": split, "options": task.options}
-    config["source"] = _fingerprint(Path(path)) if path else ""
-    if not path:  # generated from the code of this interpreter
-        config["python"] = platform.python_version()
-    return Node("corpus", f"{task.task} data ({reader})", config, {}, {"path": path})
-
-
-def _victim_config(
-    task: TaskConfig, victim: VictimConfig, corpus: Node
-) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
-    """Return what a victim's node hashes, its inputs, and its hints."""
-    config: dict[str, Any] = {"task": task.task}
-    hints: dict[str, Any] = {"name": victim.name}
-    if victim.preset:
-        config |= {"preset": victim.preset, "seed": victim.seed}
-        config |= {"shape": victim.shape, "training": victim.training}
-        return config, {"corpus": corpus.name}, hints
-    if victim.card:
-        config |= {"card": _card_fingerprint(victim.card), "training": victim.training, "seed": victim.seed}
-        return config, {"corpus": corpus.name}, hints | {"card": victim.card}
-    return config | {"python": victim.python}, {}, hints
-
-
-def _card_fingerprint(card: str) -> list[str]:
-    """Return the hash of a card and of the weights it names; of a hub id, the id."""
-    if not card.endswith((".yaml", ".yml")):
-        return [_fingerprint(Path(card)) if Path(card).exists() else card]
-    from durometer.victims.card import read_card
-
-    weights = Path(read_card(Path(card)).path)
-    return [_fingerprint(Path(card)), _fingerprint(weights) if weights.exists() else str(weights)]
+        return Plan(self.nodes, tuple(self.cells), tuple(dict.fromkeys(self.missing)))
 
 
 def _fingerprint(path: Path) -> str:

@@ -59,8 +59,8 @@ def load_run(folder: Path) -> RunView:
     corpora, floors = {}, {}
     for node in plan.of_kind("corpus"):
         if artefacts.has(node):
-            corpora[node.config["task"]] = artefacts.read_json(node.name, "about.json")
-            floors[node.config["task"]] = artefacts.read_json(node.name, "floor.json")
+            corpora[node.hints["task"]] = artefacts.read_json(node.name, "about.json")
+            floors[node.hints["task"]] = artefacts.read_json(node.name, "floor.json")
     provenance = json.loads((folder / "env.json").read_text())
     provenance["corpora"] = {task: about["content_hash"] for task, about in corpora.items()}
     return RunView(

@@ -45,6 +45,22 @@ class MaskedNetwork(nn.Module):
         return functional.linear(hidden, self.encoder.embeddings.word_embeddings.weight, self.bias)
 
 
+def save_masked_lm(network: MaskedNetwork, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the network as a transformers ``fill-mask`` folder that any tool loads (safetensors)."""
+    from transformers import RobertaForMaskedLM
+
+    model = RobertaForMaskedLM(network.config)
+    model.roberta.load_state_dict(network.encoder.state_dict())
+    model.lm_head.dense.load_state_dict(network.dense.state_dict())
+    model.lm_head.layer_norm.load_state_dict(network.norm.state_dict())
+    with torch.no_grad():
+        model.lm_head.bias.copy_(network.bias)
+        model.lm_head.decoder.weight.copy_(network.encoder.embeddings.word_embeddings.weight)
+        model.lm_head.decoder.bias.copy_(network.bias)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 def corrupt(ids: Tensor, mask: Tensor, vocabulary: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return (corrupted ids, targets), both [rows, length]; targets are −100 where nothing was chosen."""
     chosen = (torch.rand(ids.shape, generator=rng) < 0.15) & (mask == 1) & (ids >= len(SPECIAL_TOKENS))

@@ -44,9 +44,8 @@ def train_generator(
         InputError: a split is missing, or a sample has no reference.
 
     """
-    for split in ("train", "valid"):
-        if not corpus.splits.get(split):
-            raise InputError(f"no samples in split {split!r}", where=corpus.name)
+    if not corpus.splits.get("train"):
+        raise InputError("no samples in split 'train'", where=corpus.name)
     train = corpus.splits["train"]
     texts = [*snippets(train), *dict.fromkeys(s.reference or "" for s in train)]
     tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary)
@@ -61,7 +60,29 @@ def train_generator(
         max_new=max_new,
     )
     victim = GeneratorVictim(GeneratorNetwork(values), tokenizer, spec)
-    rows, valid = Rows(victim, train), Rows(victim, corpus.splits["valid"])
+    tune_generator(victim, corpus, config, seed=seed, work=work, progress=progress)
+    return victim
+
+
+def tune_generator(
+    victim: GeneratorVictim,
+    corpus: Corpus,
+    config: TrainConfig,
+    *,
+    seed: int,
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Train a summarizer in place on ``train``, keeping the weights that do best on ``valid``.
+
+    Raises:
+        InputError: a split is missing, or a sample has no reference.
+
+    """
+    for split in ("train", "valid"):
+        if not corpus.splits.get(split):
+            raise InputError(f"no samples in split {split!r}", where=corpus.name)
+    rows, valid = Rows(victim, corpus.splits["train"]), Rows(victim, corpus.splits["valid"])
     batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage="generate")
     plan = fine_tuning_plan(config, "generate", batches)
     optimise(
@@ -74,7 +95,6 @@ def train_generator(
         progress=progress,
     )
     victim.forget()
-    return victim
 
 
 class Rows:
@@ -101,12 +121,16 @@ class Rows:
         """Ids of each row's code."""
         return [len(code) for code in self.codes]
 
-    def loss(self, network: GeneratorNetwork, batch: Sequence[int]) -> Tensor:
-        """Return the mean cross-entropy of the summaries' tokens."""
+    def answers(self, network: GeneratorNetwork, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return logits [rows, answer length, vocabulary] and targets, ``IGNORED`` where there is none."""
         ids, mask = pad_rows([self.codes[i] for i in batch], self.pad)
         answers, known = pad_rows([self.summaries[i] for i in batch], self.pad)
         targets = answers.masked_fill(known == 0, IGNORED)[:, 1:]
-        logits = network.logits(ids, mask, answers[:, :-1])
+        return network.logits(ids, mask, answers[:, :-1]), targets
+
+    def loss(self, network: GeneratorNetwork, batch: Sequence[int]) -> Tensor:
+        """Return the mean cross-entropy of the summaries' tokens."""
+        logits, targets = self.answers(network, batch)
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
 
     @torch.inference_mode()

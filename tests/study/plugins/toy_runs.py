@@ -50,8 +50,8 @@ def finish(process, timeout=120):
     return process.returncode, out, err
 
 
-def call(*arguments, **more):
-    return finish(start(arguments, **more))
+def call(*arguments, timeout=120, **more):
+    return finish(start(arguments, **more), timeout)
 
 
 def kill_group(process):

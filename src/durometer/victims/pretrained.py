@@ -1,0 +1,123 @@
+"""A pre-trained checkpoint made ready to be fine-tuned for one task, as CodeXGLUE does.
+
+Classification: the checkpoint's encoder, decoder or encoder-decoder and a fresh head for the task; a pair is
+two snippets encoded alone. Generation: RoBERTa gets a decoder of six fresh layers behind it, GPT-2 goes on
+from code to summary, PLBART writes with its own decoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from durometer.errors import InputError
+from durometer.rng import derived_seed
+from durometer.victims.checkpoints import find_tokenizer, locate, read_config, read_tensors, split_tensors
+from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
+from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.load import BOOKKEEPING, guess_card, load_victim, window
+from durometer.victims.text import Framing
+
+CODE_IDS = {"classification": 512, "generation": 256}  # the papers' input lengths
+SUMMARY_IDS, BEAMS, DECODER_LAYERS = 128, 10, 6
+UNTRAINED = ("pooler.", "embed_tokens.weight", "attn.bias", "attn.masked_bias")
+
+
+def pretrained_victim(
+    checkpoint: str,
+    *,
+    kind: Literal["classification", "generation"],
+    pair: bool,
+    classes: int,
+    seed: int,
+    device: str = "cpu",
+) -> EncoderVictim | GeneratorVictim:
+    """Return the victim that fine-tuning starts from; weights that the checkpoint lacks are drawn.
+
+    ``checkpoint`` is a card (``.yaml``, taken as it is), a transformers folder, or a cached hub id.
+
+    Raises:
+        InputError: it cannot be read, or its architecture cannot do the task.
+
+    """
+    if checkpoint.endswith((".yaml", ".yml")):
+        victim = load_victim(checkpoint, device=device, untrained_head_seed=seed)
+        assert isinstance(victim, EncoderVictim)
+        return victim
+    folder = locate(checkpoint)
+    if kind == "generation":
+        return _generator(folder, checkpoint, seed, device)
+    card = guess_card(folder, checkpoint)
+    head = card.head.model_copy(update={"pair": pair, "classes": classes, "layout": "dense"})
+    room = min(card.framing.max_length, CODE_IDS[kind])
+    card = card.model_copy(
+        update={
+            "head": head,
+            "labels": tuple(range(classes)),
+            "framing": card.framing.model_copy(update={"max_length": room}),
+        }
+    )
+    victim = load_victim(card, device=device, untrained_head_seed=seed)
+    assert isinstance(victim, EncoderVictim)
+    return victim
+
+
+def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVictim:
+    config = {k: v for k, v in read_config(folder).items() if k not in BOOKKEEPING}
+    card = guess_card(folder, name)
+    family = config["model_type"]
+    if family not in ("roberta", "gpt2", "plbart"):
+        raise InputError(
+            f"a {family} model cannot be made a summarizer here",
+            where=str(folder),
+            hint="Known: roberta, gpt2, plbart.",
+        )
+    begin, end = config.get("bos_token_id"), config.get("eos_token_id")
+    if begin is None or end is None:
+        raise InputError("config.json names no bos_token_id or eos_token_id", where=str(folder))
+    torch.manual_seed(derived_seed(seed, "generator"))
+    network = GeneratorNetwork(_with_decoder(config) if family == "roberta" else config)
+    weights, _ = split_tensors(read_tensors(folder), card.head_prefix, where=str(folder))
+    model: Any = network.encoder
+    target = {"roberta": "encoder", "gpt2": "transformer", "plbart": "model"}[family]
+    _fill(getattr(model, target), weights, where=str(folder))
+    model.tie_weights()
+    summary = min(SUMMARY_IDS, window(config) // 4)
+    room = window(config) - (summary + 1 if family == "gpt2" else 0)  # GPT-2 writes where it reads
+    spec = GeneratorSpec(
+        name=name,
+        encoder=_with_decoder(config) if family == "roberta" else config,
+        framing=Framing(
+            begin=(begin,),
+            end=(end,),
+            pad=card.framing.pad,
+            max_length=min(room, CODE_IDS["generation"]),
+        ),
+        beams=BEAMS,
+        max_new=summary,
+    )
+    return GeneratorVictim(network, find_tokenizer(folder), spec, device=device)
+
+
+def _with_decoder(config: dict[str, Any]) -> dict[str, Any]:
+    layers = min(DECODER_LAYERS, int(config["num_hidden_layers"]))
+    decoder = {**config, "num_hidden_layers": layers, "is_decoder": True, "add_cross_attention": True}
+    return {
+        "model_type": "encoder-decoder",
+        "encoder": config,
+        "decoder": decoder,
+        "decoder_start_token_id": config["bos_token_id"],
+        "pad_token_id": config["pad_token_id"],
+    }
+
+
+def _fill(module: nn.Module, weights: dict[str, Tensor], where: str) -> None:
+    """Load the checkpoint's weights; only what no summarizer reads, or what is tied, may be left out."""
+    outcome = module.load_state_dict(weights, strict=False)
+    missing = [name for name in outcome.missing_keys if not any(part in name for part in UNTRAINED)]
+    if missing or outcome.unexpected_keys:
+        unknown = outcome.unexpected_keys[:3]
+        raise InputError(f"weights do not fit: missing {missing[:3]}, unknown {unknown}", where=where)
