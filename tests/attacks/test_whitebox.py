@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +16,15 @@ from toys import FUNCTIONS, BagVictim, ToyTask, samples
 
 from durometer.attacks.base import Tools
 from durometer.attacks.driver import drive
-from durometer.attacks.gradients import _Spans, gradient_source
+from durometer.attacks.gradients import _embedding_gradients, _Spans, gradient_source
 from durometer.attacks.whitebox import WhiteBox
-from durometer.code import parse
+from durometer.code import parse, prove
 from durometer.errors import RefusedError
-from durometer.types import Sample
+from durometer.types import Sample, Status
+from durometer.victims.base import Traits
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
+from durometer.victims.presets import PRESETS
 from durometer.victims.text import Framing
 
 WORDS = ("red", "green", "blue")
@@ -134,6 +138,72 @@ class TestGradients:
     def test_refuses_a_victim_that_has_none(self):
         with pytest.raises(RefusedError, match="no gradients"):
             gradient_source(BagVictim())
+
+
+@pytest.mark.parametrize("preset", ["tiny", "tiny-decoder", "tiny-encoder-decoder"])
+@pytest.mark.parametrize("pair", [False, True], ids=["single", "pair"])
+def test_gradients_of_every_architecture_are_those_of_the_embedding_table(preset, pair, folder):  # noqa: F811
+    """The table's own gradient is the sum over all places that read a row: what our hooks must add up to."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    config = PRESETS[preset][0].encoder(tokenizer.get_vocab_size())
+    head = HeadConfig(pair=pair, pooling="last" if preset != "tiny" else "first")
+    network = EncoderNetwork(encoder_config(config), head).eval()
+    framing = Framing(begin=(0,), end=(2,), max_length=60)
+    victim = EncoderVictim(network, tokenizer, EncoderSpec(encoder=config, head=head, framing=framing))
+    row = Sample(id="s", code=SNIPPET, language="python", label=1, other="pass")
+    found = _embedding_gradients(victim, row)
+    ids = victim.text(row.code)
+    table = network.encoder.get_input_embeddings()
+    texts = [ids, victim.text(row.other)] if pair else [ids]
+    states = [network.states(torch.tensor([text])) for text in texts]
+    network.logits(*states)[0].log_softmax(-1)[1].backward()
+    scale = float(getattr(table, "embed_scale", 1.0))
+    once = [i for i in ids if i not in (0, 2) and (not pair or i not in texts[1])]
+    assert len(set(once)) > 8
+    for number in set(once):
+        places = [place for place, i in enumerate(ids) if i == number]
+        torch.testing.assert_close(
+            scale * found[places].sum(0), table.weight.grad[number], rtol=1e-4, atol=1e-7
+        )
+
+
+def test_a_summarizer_is_refused(folder):  # noqa: F811
+    class Summarizer(BagVictim):
+        traits = Traits(gradients=True)
+
+    with pytest.raises(RefusedError, match="no gradients"):
+        gradient_source(Summarizer())
+
+
+@pytest.mark.slow
+def test_the_published_student_is_broken_through_its_own_gradients(bench_data):
+    """Real gradients of a real model: more is broken with them than with the same queries in any order."""
+    from durometer.attacks.campaign import Campaign
+
+    root = Path(__file__).resolve().parents[2]
+    options = {"queries_per_round": 5, "pool_per_identifier": 60}
+    campaign = Campaign(
+        victim=str(root / "examples" / "victims" / "codebert-3mb-vulnerability.yaml"),
+        task="vulnerability",
+        data=f"devign:{bench_data / 'devign' / 'test_0_1366.jsonl.gz'}",
+        attack={"kind": "whitebox", **options},
+        limit=24,
+    )
+    bench = campaign.open()
+    bench = replace(bench, tools=replace(bench.tools, vocabulary=bench.tools.vocabulary[:60]))
+    outcomes = list(bench.outcomes(campaign.samples))
+    broken = [outcome for outcome in outcomes if outcome.status is Status.SUCCESS]
+    assert not [outcome.reason for outcome in outcomes if outcome.status in (Status.ERROR, Status.INVALID)]
+    assert broken
+    for outcome in broken:
+        assert outcome.adversarial.label != outcome.label
+        assert prove(outcome.original_code, outcome.adversarial_code, "c").valid
+    blind = replace(bench.tools, gradients=lambda sample: lambda program, variants: [0.0] * len(variants))
+    guessing = sum(
+        outcome.status is Status.SUCCESS for outcome in replace(bench, tools=blind).outcomes(campaign.samples)
+    )
+    assert len(broken) > guessing
 
 
 def test_visible_bytes_end_where_the_window_ends(victim):

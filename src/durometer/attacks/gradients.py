@@ -134,33 +134,57 @@ def _inked(text: str) -> list[int]:
 
 
 def _embedding_gradients(victim: Any, sample: Sample) -> Tensor:
-    """Return d log p(gold label) / d word embeddings of the sample's code, [length, width]."""
-    kept: list[Tensor] = []
+    """Return d log p(gold label) / d word embeddings of the sample's code, [length, width].
+
+    An encoder-decoder reads the code twice; a name counts in both places.
+    """
+    kept: list[tuple[Tensor, Tensor]] = []
 
     def capture(module: Any, inputs: Any, output: Tensor) -> Tensor:
-        kept.append(output.detach().clone().requires_grad_())
-        return kept[-1]
+        kept.append((inputs[0][0], output.detach().clone().requires_grad_()))
+        return kept[-1][1]
 
-    network, rows = victim.network, [sample.code]
-    if victim.spec.head.pair:
-        rows.append(sample.other or "")
-    handle = network.encoder.get_input_embeddings().register_forward_hook(capture)
+    network = victim.network
+    ids = torch.tensor([victim.text(sample.code)], device=victim.device)
+    handles = [table.register_forward_hook(capture) for table in _tables(network.encoder)]
     try:
         with torch.enable_grad():
-            states = [network.states(torch.tensor([victim.text(row)], device=victim.device)) for row in rows]
-            logits = network.logits(*states)[0]
+            states = [network.states(ids)]
+            reads = list(kept)
+            if victim.spec.head.pair:
+                other = torch.tensor([victim.text(sample.other or "")], device=victim.device)
+                states.append(network.states(other))
             gold = victim.spec.labels.index(int(sample.label or 0))
-            loss = logits.log_softmax(dim=-1)[gold]
+            loss = network.logits(*states)[0].log_softmax(dim=-1)[gold]
             if loss.requires_grad:
                 loss.backward()
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         network.zero_grad(set_to_none=True)
-    gradient = kept[0].grad if kept else None
-    if gradient is None:
+    if not reads or any(read.grad is None for _, read in reads):
         raise RefusedError(
             "the backward pass leaves the input gradients None",
             where=str(getattr(victim, "name", "victim")),
             hint="Quantized kernels have no gradient: attack the full-precision model and transfer.",
         )
-    return gradient[0]
+    return torch.stack([_aligned(seen, read, ids[0]) for seen, read in reads]).sum(dim=0)
+
+
+def _tables(encoder: Any) -> list[torch.nn.Module]:
+    """Return every module that looks words up in the input embeddings (BART has three that share them)."""
+    weight = encoder.get_input_embeddings().weight
+    return [
+        module
+        for module in encoder.modules()
+        if isinstance(module, torch.nn.Embedding) and module.weight is weight
+    ]
+
+
+def _aligned(seen: Tensor, read: Tensor, ids: Tensor) -> Tensor:
+    """Return the gradient [length, width] of what was ``read`` for the ids ``seen``, by place in ``ids``."""
+    gradient = torch.zeros_like(read[0]) if read.grad is None else read.grad[0]
+    if torch.equal(seen, ids):
+        return gradient
+    assert torch.equal(seen[1:], ids[:-1]), "a decoder reads its input as it is, or moved by one"
+    return torch.cat([gradient[1:], torch.zeros_like(gradient[:1])])

@@ -1,7 +1,13 @@
 """Word-importance ranking, shared by ALERT and WIR-Random (ALERT, Yang et al., ICSE 2022, section 3.3).
 
-Departure from the released code: it masks one token of the tokenised text; we mask one occurrence of the
-name in the source, so that the victim's own tokenizer sees the mask in place, and skip nothing.
+Departures from the released code:
+- it masks one token of a text whose comments are gone and whose tokens are joined by blanks; we mask one
+  occurrence of the name in the source, so that all else stays what the victim answered on;
+- its mask becomes the tokenizer's unknown id; ours is the text ``<unk>``, which a victim reads as text unless
+  its framing says ``special_tokens: true``;
+- importance there is the drop of the label that *that* text gets, so that where dropping comments flips the
+  answer, names are visited in the wrong order; ours is the drop of the goal's score.
+What each is worth on the published student: ``benchmarks/released_greedy.py``.
 """
 
 from __future__ import annotations
