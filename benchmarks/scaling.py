@@ -128,6 +128,7 @@ def drive_rows(outcomes: int) -> None:
                 )
                 writer.append(to_row(outcome, node.cell), 0.1)
                 data = {"sample": sample, "status": "failure", "queries": 9, "seconds": 0.1}
+                data["fingerprint"] = "scribe"
                 handle(0, Event("sample", data))
             writer.close()
             handle(0, Event("done", {"seconds": 0.1}))

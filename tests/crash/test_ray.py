@@ -2,7 +2,9 @@
 
 import os
 import random
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import toy_runs
 
 pytest.importorskip("ray", reason="the extra `scale` is not installed")
 pytestmark = pytest.mark.slow
+KILLS = max(3, int(os.environ.get("DUROMETER_CHAOS_KILLS", "20")) // 10)  # of actors
 
 
 @pytest.fixture
 def ray_environment(tmp_path):
-    return {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"}
+    scratch = tempfile.mkdtemp(prefix="r")  # not below tmp_path: names of sockets must be short
+    yield {"HOME": str(tmp_path), "TMPDIR": scratch}
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @pytest.fixture
@@ -46,17 +51,18 @@ def test_two_ray_workers_give_the_same_bytes(toy, tmp_path, ray_environment, exp
     code, _, err = toy_runs.call(*arguments, **ray_environment)
     assert code == 0, err
     assert (folder / "outcomes.parquet").read_bytes() == expected
+    assert not list(Path(ray_environment["TMPDIR"]).iterdir())  # nothing of Ray's is left behind
 
 
 def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, expected):
     folder = tmp_path / "run"
     arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
-    process = toy_runs.start(arguments, TOY_SLEEP="0.005", **ray_environment)
+    process = toy_runs.start(arguments, TOY_SLEEP="0.005" if KILLS < 5 else "0.02", **ray_environment)
     rng, killed = random.Random(9), 0
     while process.poll() is None:
         time.sleep(rng.uniform(0.8, 1.2))
         alive = actors(tmp_path)
-        if toy_runs.recorded(folder) and alive and killed < 3:
+        if toy_runs.recorded(folder) and alive and killed < KILLS:
             os.kill(rng.choice(alive), signal.SIGKILL)
             killed += 1
     code, _, err = toy_runs.finish(process)

@@ -11,7 +11,8 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.config import MachineOptions, StudyConfig
 from durometer.study.durable import publish, write_atomically
 from durometer.study.plan import VERSIONS, Node
-from durometer.study.session import Session, choose_workers, is_complete
+from durometer.study.session import Session, is_complete
+from durometer.study.sizing import choose_workers, gpus, worker_bytes
 from durometer.study.store import load_run
 
 NODE = Node("tools", "names", {"task": "toy"})
@@ -171,3 +172,14 @@ def test_workers_are_chosen_and_explained():
     assert "cores" in why
     with pytest.raises(InputError, match="at least one"):
         choose_workers(MachineOptions(workers=0))
+
+
+def test_workers_follow_the_models_and_the_gpus(tmp_path, monkeypatch):
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 1000)
+    study = StudyConfig.parse(
+        f"tasks: [{{task: toy, corpus: toy}}]\nvictims: [{{card: {tmp_path}}}]\nattacks: [mhm]\n"
+    )
+    assert worker_bytes(study) == worker_bytes(None) + 5000
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+    assert gpus() == ["0", "2", "3"]
+    assert choose_workers(MachineOptions(device="cuda"))[0] == 3

@@ -15,7 +15,7 @@ from durometer.study.estimate import Estimate, estimate
 from durometer.study.options import machine_options
 from durometer.study.plan import plan_study
 from durometer.study.progress import states_on_disk
-from durometer.study.session import choose_workers
+from durometer.study.sizing import choose_workers, worker_bytes
 from durometer.study.source import Source
 
 MOST_CELLS = 60
@@ -24,10 +24,10 @@ MOST_CELLS = 60
 def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
     """Print what ``run`` would do; nothing is written."""
     config = StudyConfig.from_source(source)
-    workers, why = choose_workers(machine_options(config.machine, **options))
+    workers, why = choose_workers(machine_options(config.machine, **options), config)
     plan, artefacts = plan_study(config, allow_missing=True), Artefacts(folder)
     states = states_on_disk(plan, artefacts)
-    cost = estimate(plan, states, workers)
+    cost = estimate(plan, states, workers, worker_bytes(config))
     if as_json:
         record = {"study": config.name, "workers": workers, "estimate": asdict(cost)}
         record |= {"missing": plan.missing, "nodes": [state.to_json() for state in states.values()]}

@@ -41,6 +41,7 @@ class Display:
         self.started = self.last_line = time.monotonic()
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.shown: set[str] = set()
+        self.warned = False
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -67,6 +68,8 @@ class Display:
                 self.console.print(
                     f"[{duration(now - self.started)}] made {state.node.label}", highlight=False
                 )
+        if finished and not self.warned:
+            self._warn(states)
         running = [s for s in states.values() if s.status == "running"]
         if self.console.is_terminal:
             self.live.update(bars(states, running), refresh=True)
@@ -76,6 +79,14 @@ class Display:
                 self.console.print(
                     f"[{duration(now - self.started)}] {line_of(state)}", highlight=False, soft_wrap=True
                 )
+
+    def _warn(self, states: Mapping[str, NodeState]) -> None:
+        from durometer.study.progress import mixed_fingerprints
+
+        mixed = mixed_fingerprints(states)
+        if mixed:
+            self.warned = True
+            self.console.print(f"WARNING: {mixed}", highlight=False, soft_wrap=True)
 
 
 def row_of(state: NodeState) -> str:

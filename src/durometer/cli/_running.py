@@ -36,12 +36,13 @@ def _run(source: Source, folder: Path, options: Mapping[str, str | None]) -> Non
     from durometer.cli._progress import Display
     from durometer.study.config import StudyConfig
     from durometer.study.options import machine_options
-    from durometer.study.session import Session, choose_workers
+    from durometer.study.session import Session
+    from durometer.study.sizing import choose_workers
 
     signal.signal(signal.SIGTERM, _terminate)
     config = StudyConfig.from_source(source)
     machine = machine_options(config.machine, **options)
-    say(f"{config.name} in {folder}: {choose_workers(machine)[1]}")
+    say(f"{config.name} in {folder}: {choose_workers(machine, config)[1]}")
     with Display() as display:
         Session(source.text, config, folder, machine, " ".join(sys.argv)).run(display)
 

@@ -33,7 +33,7 @@ def command(
 
     from durometer.study.artefacts import Artefacts
     from durometer.study.lock import is_held
-    from durometer.study.progress import states_on_disk
+    from durometer.study.progress import mixed_fingerprints, states_on_disk
     from durometer.study.store import load_plan
 
     plan, artefacts = load_plan(run), Artefacts(run)
@@ -41,9 +41,8 @@ def command(
     if json:
         nodes = [state.to_json() for state in states.values()]
         complete = all(state.status == "done" for state in states.values())
-        print(
-            dumps({"run": str(run), "active": is_held(run), "complete": complete, "nodes": nodes}, indent=1)
-        )
+        record = {"run": str(run), "active": is_held(run), "complete": complete}
+        print(dumps(record | {"mixed": mixed_fingerprints(states), "nodes": nodes}, indent=1))
         return
     console = Console()
     if not watch:
@@ -62,6 +61,7 @@ def table(states: Mapping[str, NodeState], active: bool) -> Table:
     from rich.table import Column, Table
 
     from durometer.cli._progress import duration
+    from durometer.study.progress import mixed_fingerprints
 
     names = ("done", "broken", "failed", "skipped", "errors", "q/s", "left")
     view = Table("cell", *(Column(name, justify="right") for name in names), box=SIMPLE, padding=0)
@@ -87,4 +87,6 @@ def table(states: Mapping[str, NodeState], active: bool) -> Table:
     waiting = [s.node.label for s in states.values() if s.node.kind != "cell" and s.status != "done"]
     activity = "running now" if active else "nobody is working on it"
     view.caption = f"{activity}; to be made: {', '.join(waiting)}" if waiting else activity
+    mixed = mixed_fingerprints(states)
+    view.caption += f"\nWARNING: {mixed}" if mixed else ""
     return view

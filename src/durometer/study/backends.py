@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from durometer.study.messages import Event, Task
+from durometer.study.sizing import gpus
 from durometer.study.worker import Workshop
 
 Handle = Callable[[int, Event], None]
@@ -97,6 +98,9 @@ class Processes:
             "MKL_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
         }
+        names = gpus() if self.device == "cuda" else []
+        if names:  # each worker sees one GPU, which is its "cuda"
+            environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
         with open(log / f"worker-{slot}.txt", "ab") as errors:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "durometer.study.worker", str(self.run), self.device],

@@ -17,7 +17,6 @@ from durometer.study.progress import NodeState
 # Mean queries a sample of the released implementations on Devign with a 3 MB student (benchmarks/README.md).
 PUBLISHED_QUERIES = {"alert": 396.0, "beam": 327.0, "mhm": 591.0, "wir_random": 101.0}
 ROW_BYTES = 2_600  # an outcome as a JSON line (2,150 bytes) and in Parquet (450), measured
-PROCESS_BYTES = 600_000_000  # a worker with torch and a small victim, measured
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Estimate:
     basis: str
 
 
-def estimate(plan: Plan, states: Mapping[str, NodeState], workers: int) -> Estimate:
+def estimate(plan: Plan, states: Mapping[str, NodeState], workers: int, worker_bytes: int) -> Estimate:
     """Return what is left to do in a run folder in the state ``states``."""
     cells = [states[cell.name] for cell in plan.cells]
     others = [state for state in states.values() if state.node.kind != "cell"]
@@ -69,7 +68,7 @@ def estimate(plan: Plan, states: Mapping[str, NodeState], workers: int) -> Estim
         worker_hours=seconds / 3600 if known_hours else None,
         hours=seconds / 3600 / workers if known_hours else None,
         disk_bytes=int(sum(state.total - state.done for state in cells)) * ROW_BYTES,
-        memory_bytes=workers * PROCESS_BYTES,
+        memory_bytes=workers * worker_bytes,
         basis="rates measured in this folder"
         if measured
         else "published queries a sample; no speed measured yet",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from durometer.study.artefacts import Artefacts
 from durometer.study.cells import chosen_samples
-from durometer.study.parts import read_parts
+from durometer.study.parts import FINGERPRINTS, read_parts
 from durometer.study.plan import Node, Plan
 
 
@@ -32,6 +32,7 @@ class NodeState:
     seconds: float = 0.0
     started: float | None = None  # monotonic
     done_before: float = 0  # by earlier sessions
+    fingerprints: set[str] = field(default_factory=set)  # of the arithmetic that its samples were scored by
 
     @property
     def queries_per_second(self) -> float | None:
@@ -52,8 +53,9 @@ class NodeState:
             self.started, self.done_before = time.monotonic(), done
         self.status, self.stage, self.done, self.total = "running", stage, done, total
 
-    def count(self, status: str, queries: int, seconds: float) -> None:
+    def count(self, status: str, queries: int, seconds: float, fingerprint: str) -> None:
         """Count one finished sample."""
+        self.fingerprints |= {fingerprint} - {""}
         self.statuses[status] += 1
         self.done += 1
         self.queries += queries
@@ -81,8 +83,27 @@ class NodeState:
                 "queries": self.queries,
                 "queries_per_second": self.queries_per_second,
                 "left_seconds": self.left_seconds,
+                "fingerprints": sorted(self.fingerprints),
             }
         return record
+
+
+def mixed_fingerprints(states: Mapping[str, NodeState]) -> str:
+    """Return a warning where rows of one model were computed by different arithmetic, or "".
+
+    Such rows should not stand in one table: the last bits of a score can decide a search.
+    """
+    by_model: dict[str, set[str]] = {}
+    for state in states.values():
+        if state.node.kind == "cell":
+            by_model.setdefault(state.node.inputs["model"], set()).update(state.fingerprints)
+    mixed = sorted(next((m for m in by_model.values() if len(m) > 1), set()))
+    if not mixed:
+        return ""
+    return (
+        f"outcomes of one model were computed by different arithmetic ({'; '.join(mixed)}): "
+        "compare them with care, or run the study again on one kind of machine"
+    )
 
 
 def states_on_disk(plan: Plan, artefacts: Artefacts) -> dict[str, NodeState]:
@@ -110,6 +131,7 @@ def _count_finished(state: NodeState, artefacts: Artefacts) -> None:
     state.done = state.total = cost["samples"]
     state.queries, state.seconds = int(cost["queries"]), cost["seconds"]
     state.statuses.update(artefacts.read_json(state.node.name, "statuses.json"))
+    state.fingerprints.update(artefacts.read_json(state.node.name, FINGERPRINTS))
 
 
 def _count_parts(state: NodeState, folder: Path) -> None:
@@ -118,5 +140,5 @@ def _count_parts(state: NodeState, folder: Path) -> None:
     for row, seconds in read_parts(folder):
         if str(row["sample_id"]) not in seen:
             seen.add(str(row["sample_id"]))
-            state.count(str(row["status"]), int(str(row["queries"])), seconds)
+            state.count(str(row["status"]), int(str(row["queries"])), seconds, str(row["fingerprint"]))
     state.done_before = state.done

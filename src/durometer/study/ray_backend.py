@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +32,13 @@ class RayActors:
         ray = _ray()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self.owns_cluster = not ray.is_initialized()
+        self.scratch = ""
         if self.owns_cluster:
             address = os.environ.get("RAY_ADDRESS")
-            local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+            local: dict[str, Any] = {}
+            if not address:
+                self.scratch = tempfile.mkdtemp(prefix="ray-")  # short: sockets in it have long names
+                local = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": self.scratch}
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
         self.ray, self.run, self.device, self.slots = ray, run.resolve(), device, workers
         gpus = 1 if device.startswith("cuda") else 0
@@ -72,6 +78,8 @@ class RayActors:
             self.ray.kill(actor)
         if self.owns_cluster:
             self.ray.shutdown()
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class Actor:

@@ -137,7 +137,7 @@ class Runner:
             state.note = data["note"]
         elif event.kind == "sample":
             self.open_cells[node.name].under_attack.discard(data["sample"])
-            state.count(data["status"], data["queries"], data["seconds"])
+            state.count(data["status"], data["queries"], data["seconds"], data["fingerprint"])
         elif event.kind == "failed":
             raise revive(data)
         else:
@@ -180,12 +180,8 @@ class Runner:
     def _recount(self, node: Node) -> None:
         fresh = states_on_disk(Plan({node.name: node}, (node,)), self.artefacts)[node.name]
         state = self.states[node.name]
-        state.done, state.statuses, state.queries, state.seconds = (
-            fresh.done,
-            fresh.statuses,
-            fresh.queries,
-            fresh.seconds,
-        )
+        state.done, state.statuses = fresh.done, fresh.statuses
+        state.queries, state.seconds = fresh.queries, fresh.seconds
 
     def _close_if_finished(self, cell: OpenCell) -> None:
         if cell.waiting or cell.under_attack or cell.node.name not in self.open_cells:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import durometer
-from durometer.errors import InputError
 from durometer.study.artefacts import Artefacts
 from durometer.study.backends import Backend, InProcess, Processes
 from durometer.study.config import MachineOptions, StudyConfig
@@ -20,9 +18,9 @@ from durometer.study.parts import OUTCOMES
 from durometer.study.plan import Plan, plan_study
 from durometer.study.provenance import environment
 from durometer.study.run import Listener, Runner
+from durometer.study.sizing import choose_workers, worker_bytes
 
 STUDY, PLAN, ENVIRONMENT, COMPLETE = "study.yaml", "plan.json", "env.json", "complete.json"
-WORKER_BYTES = 1_000_000_000  # torch, transformers and a small victim; measured 0.6 GB
 
 
 @dataclass(frozen=True)
@@ -69,13 +67,13 @@ class Session:
         (self.folder / COMPLETE).unlink(missing_ok=True)
 
     def _backend(self, lock_descriptor: int) -> Backend:
-        workers, _ = choose_workers(self.machine)
+        workers, _ = choose_workers(self.machine, self.config)
         if self.machine.backend == "in-process":
             return InProcess(self.folder, self.machine.device)
         if self.machine.backend == "ray":
             from durometer.study.ray_backend import RayActors
 
-            return RayActors(self.folder, self.machine.device, workers, WORKER_BYTES)
+            return RayActors(self.folder, self.machine.device, workers, worker_bytes(self.config))
         return Processes(self.folder, self.machine.device, workers, lock_descriptor)
 
     def _note_complete(self) -> None:
@@ -105,17 +103,3 @@ def is_complete(text: str, folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return bool(record == {"identity": identity(text), "outcomes_sha256": digest})
-
-
-def choose_workers(machine: MachineOptions) -> tuple[int, str]:
-    """Return the number of workers and why: one a core that we may use, as far as memory goes."""
-    if machine.backend == "in-process":
-        return 1, "in-process: one worker"
-    if machine.workers != "auto":
-        if machine.workers < 1:
-            raise InputError(f"at least one worker is needed, got {machine.workers}", where="--workers")
-        return machine.workers, f"{machine.workers} workers, as asked"
-    cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    workers = max(1, min(cores, memory // WORKER_BYTES))
-    return workers, f"{workers} workers ({cores} cores, {memory / 1e9:.0f} GB of memory)"

@@ -78,6 +78,7 @@ class Workshop:
                         "status": str(outcome.status),
                         "queries": outcome.queries,
                         "seconds": seconds,
+                        "fingerprint": outcome.fingerprint,
                     },
                 )
             )

@@ -63,7 +63,7 @@ class ToyTask:
 class ToyVictim:
     """Right on originals; a hash decides what a change does."""
 
-    traits = Traits(fingerprint="toy")
+    traits = Traits(fingerprint=os.environ.get("TOY_FINGERPRINT", "toy"))
 
     def predict(self, inputs):
         if len(inputs) == 1 and os.environ.get("TOY_DIE_ON") == inputs[0].id:
