@@ -1,9 +1,13 @@
-"""The attacks on a published 3 MB student: success, queries, and cost as a ratio to the bare forward pass.
+"""The attacks on two published 3 MB students: success, queries, and cost as a ratio to the bare forward pass.
 
-    python benchmarks/attacks.py [--samples N] [--attacks alert,beam,…] [--seeds 1]
+    python benchmarks/attacks.py [--samples N] [--data devign,bigclonebench] [--attacks alert,beam,…] [--json]
+    python benchmarks/attacks.py --modes unchecked --seeds 3    against the released code, sample by sample
+    python benchmarks/attacks.py --shape base                   a 125 M-parameter victim, drawn at random
+    python benchmarks/attacks.py --workers 1 2 1 2              processes: run it on an idle machine
 
-Samples are the first N of the reference runs (released code, same victim, same candidate file), so that rows
-can be compared one by one. Needs the bench data (DUROMETER_BENCH_DATA, default ../shared/data). One thread.
+Devign's samples are the first N of the reference runs (released code, same victim, same candidate file), so
+that rows can be compared one by one; BigCloneBench's are the first N pairs of the test split. Needs the
+bench data (DUROMETER_BENCH_DATA, default ../shared/data). One thread a process.
 """
 
 from __future__ import annotations
@@ -13,12 +17,19 @@ import csv
 import gzip
 import json
 import os
+import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+import yaml
 from scipy.stats import binomtest
 
 from durometer.attacks.base import DEFAULT_SEED
@@ -38,13 +49,18 @@ def reference(kind: str) -> dict[int, dict[str, str]]:
         return {int(row["index"]): row for row in csv.DictReader(file)}
 
 
-def campaign(kind: str, *, unchecked: bool = False, seed: int = DEFAULT_SEED, **fields: Any) -> Campaign:
-    folder = DATA / "devign"
+def campaign(
+    kind: str, data: str = "devign", *, unchecked: bool = False, seed: int = DEFAULT_SEED, **fields: Any
+) -> Campaign:
+    folder, task, file, substitutes = {
+        "devign": (DATA / "devign", "vulnerability", "test_0_1366.jsonl.gz", "0_1366"),
+        "bigclonebench": (DATA / "bigclonebench", "clone", "#test_sampled", "0_2000"),
+    }[data]
     return Campaign(
-        victim=str(ROOT / "examples" / "victims" / "codebert-3mb-vulnerability.yaml"),
-        task="vulnerability",
-        data=f"devign:{folder / 'test_0_1366.jsonl.gz'}",
-        candidates=str(folder / "test_substitutes_codebert_0_1366.jsonl.gz"),
+        victim=str(ROOT / "examples" / "victims" / f"codebert-3mb-{task}.yaml"),
+        task=task,
+        data=f"{data}:{folder}{file if file.startswith('#') else '/' + file}",
+        candidates=str(folder / f"test_substitutes_codebert_{substitutes}.jsonl.gz"),
         attack={"kind": kind, **fields},
         seed=seed,
         unchecked=unchecked,
@@ -65,7 +81,8 @@ def bare_cpu_seconds(victim: Any, texts: Sequence[str]) -> float:
             for index, row in enumerate(batch):
                 ids[index, : len(row)] = torch.tensor(row)
                 mask[index, : len(row)] = 1
-            victim.network.logits(victim.network.states(ids, mask))
+            states = victim.network.states(ids, mask)
+            victim.network.logits(states, states if victim.spec.head.pair else None)
         return (time.process_time() - start) / len(rows)
 
 
@@ -111,42 +128,144 @@ def describe(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def paired(outcomes: Sequence[Outcome], rows: Sequence[dict[str, str]]) -> dict[str, float]:
-    """Compare with the released code on the same samples: an exact McNemar test on success."""
+    """Compare with the released code on the same samples, of which it attacked every one."""
     pairs = [
         (outcome.status is Status.SUCCESS, row["success"] == "1")
         for outcome, row in zip(outcomes, rows, strict=True)
         if outcome.status.attacked
     ]
     ours, theirs = pairs.count((True, False)), pairs.count((False, True))
-    p = binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0
     return {
         "compared": len(pairs),
         "reference_asr": sum(b for _, b in pairs) / max(len(pairs), 1),
         "only_ours": ours,
         "only_reference": theirs,
-        "mcnemar_p": p,
+        "mcnemar_p": binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0,
     }
 
 
+def difference(
+    runs: Sequence[Sequence[Outcome]], rows: Sequence[dict[str, str]], draws: int = 10_000
+) -> dict[str, float]:
+    """Return our rate minus the reference's and its 95 % interval (samples drawn, seeds averaged)."""
+    both = [
+        sum(run[i].status is Status.SUCCESS for run in runs) / len(runs) - (row["success"] == "1")
+        for i, row in enumerate(rows)
+        if all(run[i].status.attacked for run in runs)
+    ]
+    values = np.array(both)
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"compared": len(values), "difference": values.mean(), "low": low, "high": high}
+
+
+def run_table(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Attack and time every combination asked for."""
+    records = []
+    for data, kind, mode in product(options.data, options.attacks, options.modes):
+        rows = dict(list(reference(kind).items())[: options.samples]) if data == "devign" else {}
+        runs = []
+        for seed in range(options.seeds):
+            described = campaign(
+                kind, data, unchecked=mode == "unchecked", seed=DEFAULT_SEED + seed, **released(kind, mode)
+            )
+            bench = described.open()
+            positions = rows or range(options.samples)
+            outcomes, cost = run(bench, [described.all_samples[position] for position in positions])
+            runs.append(outcomes)
+            numbers = {**describe(outcomes), **cost}
+            numbers |= paired(outcomes, list(rows.values())) if rows else {}
+            records.append({"data": data, "attack": kind, "mode": mode, "seed": seed, **numbers})
+            show(records[-1], options)
+        if rows and options.seeds > 1:
+            records.append(
+                {"data": data, "attack": kind, "mode": mode} | difference(runs, list(rows.values()))
+            )
+            show(records[-1], options)
+    return records
+
+
+def released(kind: str, mode: str) -> dict[str, Any]:
+    """Return the switches that follow the released code rather than the paper, for the unchecked mode."""
+    fields = {"mhm": {"keep": "last"}, "beam": {"group_order": "released"}}
+    return fields.get(kind, {}) if mode == "unchecked" else {}
+
+
+def run_base(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Attack a RoBERTa of base shape, its weights drawn, and time what is not the victim."""
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    card = yaml.safe_load((ROOT / "examples" / "victims" / "codebert-3mb-vulnerability.yaml").read_text())
+    student = DATA / "compressor-3mb" / "codebert-3mb-vulnerability" / "hf"
+    torch.manual_seed(0)
+    model = RobertaForSequenceClassification(RobertaConfig(max_position_embeddings=514))
+    records = []
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(student / name, Path(folder) / name)
+        path = Path(folder) / "card.yaml"
+        path.write_text(yaml.safe_dump({**card, "name": "roberta-base-shape", "path": folder}))
+        for kind in options.attacks:
+            described = replace(campaign(kind), victim=str(path), max_queries=options.max_queries)
+            bench = described.open()
+            positions = list(reference("wir_random"))[: options.samples]
+            outcomes, cost = run(bench, [described.all_samples[position] for position in positions])
+            parameters = sum(parameter.numel() for parameter in model.parameters())
+            records.append(
+                {"shape": "base", "parameters": parameters, "attack": kind, **describe(outcomes), **cost}
+            )
+            show(records[-1], options)
+    return records
+
+
+def run_workers(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time `durometer attack` with each number of processes; start-up is taken out by a two-sample run."""
+    from durometer.cli._attack_run import run as attack
+
+    records = []
+    for data, kind, workers in product(options.data, options.attacks, options.workers):
+        summaries = []
+        for limit in (2, options.samples):
+            with tempfile.TemporaryDirectory() as folder:
+                summaries.append(attack(replace(campaign(kind, data), limit=limit), Path(folder), workers))
+        short, long = summaries
+        rate = (long["queries"] - short["queries"]) / (long["seconds"] - short["seconds"])
+        record = {"data": data, "attack": kind, "workers": workers, "queries_per_second": rate}
+        records.append({**record, "seconds": long["seconds"]})
+        show(records[-1], options)
+    return records
+
+
+def show(record: dict[str, Any], options: argparse.Namespace) -> None:
+    rounded = {name: round(v, 4) if isinstance(v, float) else v for name, v in record.items()}
+    print(json.dumps(rounded), file=sys.stderr if options.json else sys.stdout, flush=True)
+
+
+def names(text: str) -> list[str]:
+    return text.split(",")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--samples", type=int, default=40)
-    parser.add_argument("--attacks", default="wir_random,mhm,alert,beam")
-    parser.add_argument("--modes", default="checked,unchecked")
+    parser.add_argument("--data", type=names, default=["devign", "bigclonebench"])
+    parser.add_argument("--attacks", type=names, default=["wir_random", "mhm", "alert", "beam"])
+    parser.add_argument("--modes", type=names, default=["checked"], help="checked, unchecked")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--shape", choices=["student", "base"], default="student")
+    parser.add_argument("--max-queries", type=int, default=40, help="of one sample, for --shape base")
+    parser.add_argument("--workers", type=int, nargs="*", help="time this many processes, in turn")
+    parser.add_argument("--json", action="store_true", help="end with one JSON array; lines go to stderr")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for kind in options.attacks.split(","):
-        rows = dict(list(reference(kind).items())[: options.samples])
-        for mode in options.modes.split(","):
-            for seed in range(options.seeds):
-                described = campaign(kind, unchecked=mode == "unchecked", seed=DEFAULT_SEED + seed)
-                bench = described.open()
-                samples = [described.all_samples[position] for position in rows]
-                outcomes, cost = run(bench, samples)
-                numbers = {**describe(outcomes), **cost, **paired(outcomes, list(rows.values()))}
-                shown = {name: round(value, 4) for name, value in numbers.items()}
-                print(json.dumps({"attack": kind, "mode": mode, "seed": seed, **shown}), flush=True)
+    table = run_workers if options.workers else run_base if options.shape == "base" else run_table
+    records = table(options)
+    if options.json:
+        print(json.dumps(records, default=float))
 
 
 if __name__ == "__main__":
