@@ -12,12 +12,13 @@ import transformers
 from toy_pairs import pair_corpus
 
 from durometer.corpora.base import Corpus
+from durometer.errors import InputError
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.load import load_victim
 from durometer.victims.presets import PRESETS, EncoderPreset, TrainConfig
 from durometer.victims.tokenizer import snippets, train_tokenizer
-from durometer.victims.train import train_encoder
+from durometer.victims.train import fine_tune, train_encoder
 
 ARCHITECTURES = ["decoder", "encoder-decoder"]
 PLAN = TrainConfig(epochs=12, batch=16, learning_rate=3e-3, evaluations=3)
@@ -130,3 +131,75 @@ def test_tied_tables_are_stored_once(architecture: str, tmp_path: Path) -> None:
     victim.save(tmp_path)
     numbers = sum(p.numel() for p in victim.network.parameters())
     assert (tmp_path / "weights.safetensors").stat().st_size < 4 * numbers + 20_000
+
+
+def headless(kind: str, folder: Path) -> None:
+    """Write a checkpoint as the hub has it: a language model's weights, no head, ids of its own."""
+    torch.manual_seed(0)
+    sides = {
+        "d_model": 32,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "max_position_embeddings": 64,
+    }
+    models: dict[str, Any] = {
+        # CodeBERT, GraphCodeBERT and UniXcoder are all RobertaModel.
+        "roberta": lambda: transformers.RobertaModel(
+            transformers.RobertaConfig(
+                vocab_size=400,
+                hidden_size=32,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=48,
+                max_position_embeddings=66,
+            )
+        ),
+        # CodeGPT: no padding token, and the beginning is the end.
+        "gpt2": lambda: transformers.GPT2LMHeadModel(
+            transformers.GPT2Config(
+                vocab_size=400, n_embd=32, n_layer=1, n_head=2, n_positions=64, bos_token_id=2, eos_token_id=2
+            )
+        ),
+        "plbart": lambda: transformers.PLBartForConditionalGeneration(
+            transformers.PLBartConfig(vocab_size=400, **sides)
+        ),
+        "t5": lambda: transformers.T5ForConditionalGeneration(
+            transformers.T5Config(
+                vocab_size=400,
+                d_model=32,
+                d_kv=16,
+                d_ff=48,
+                num_layers=1,
+                num_heads=2,
+                decoder_start_token_id=0,
+            )
+        ),
+    }
+    models[kind]().save_pretrained(folder)
+    train_tokenizer(snippets(pair_corpus().splits["train"]), vocabulary=400).save(
+        str(folder / "tokenizer.json")
+    )
+
+
+@pytest.mark.parametrize("kind", ["roberta", "gpt2", "plbart", "t5"])
+def test_language_models_get_a_head_and_are_fine_tuned(kind: str, tmp_path: Path) -> None:
+    headless(kind, tmp_path / "hub")
+    with pytest.raises(InputError, match="no classification head"):
+        load_victim(tmp_path / "hub")
+    victim = load_victim(tmp_path / "hub", untrained_head_seed=1)
+    corpus = pair_corpus(32, 16, pair=False)
+    long = [Sample(id="long", code="x = 1\n" * 200, language="python", label=0)]
+    before = victim.content_hash
+    fine_tune(victim, corpus, PLAN.model_copy(update={"epochs": 1.0}), seed=1)
+    assert victim.content_hash != before
+    test = [*corpus.splits["test"][:6], *long]
+    answers = victim.predict(test)
+    for sample, answer in zip(test, answers, strict=True):
+        victim.forget()
+        assert victim.predict([sample]) == [answer]
+    victim.save(tmp_path / "saved", probes=test)
+    assert load_victim(tmp_path / "saved").predict(test) == answers

@@ -13,7 +13,7 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
-from durometer.victims.loop import Progress, silent
+from durometer.victims.loop import LoopPlan, Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig, preset
 from durometer.victims.pretrain import IGNORED, MASK, corrupt
 from durometer.victims.train import Trained, info_nce, train_encoder
@@ -125,3 +125,47 @@ def test_contrast_is_lowest_where_partners_match() -> None:
 def test_unknown_preset_is_explained() -> None:
     with pytest.raises(InputError, match="Known: tiny, small"):
         preset("huge")
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulated_batches_make_the_step_of_one_large_batch(accumulate: int) -> None:
+    rows = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+
+    def weights(parts: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = torch.nn.Linear(4, 1)
+        plan = LoopPlan(stage="s", steps=3, learning_rate=0.1, accumulate=parts)
+        optimise(network, plan, lambda i: network(rows.chunk(parts)[i % parts]).square().mean(), seed=1)
+        return network.weight.detach()
+
+    assert torch.allclose(weights(accumulate), weights(1), atol=1e-5)
+
+
+def test_it_stops_early_and_keeps_the_best_weights() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    measures = iter([0.5, 0.9, 0.8, 0.7, 1.0])
+    seen: list[float] = []
+
+    def evaluate() -> float:
+        seen.append(float(network.weight.detach()))
+        return next(measures)
+
+    plan = LoopPlan(stage="s", steps=50, learning_rate=0.1, evaluate_every=2, patience=2)
+    state = optimise(network, plan, lambda _: network.weight.square().sum(), seed=1, evaluate=evaluate)
+    assert (state.step, state.best_step, state.best) == (8, 4, 0.9)
+    assert float(network.weight.detach()) == seen[1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="mixed precision is for GPUs")
+def test_mixed_precision_keeps_full_weights() -> None:
+    network = torch.nn.Linear(4, 2).cuda()
+    rows, kinds = torch.randn(8, 4).cuda(), []
+
+    def loss_at(_: int) -> torch.Tensor:
+        answers = network(rows)
+        kinds.append(answers.dtype)
+        return answers.float().square().mean()
+
+    optimise(network, LoopPlan(stage="s", steps=2, learning_rate=0.1), loss_at, seed=1)
+    assert set(kinds) == {torch.bfloat16}
+    assert network.weight.dtype == torch.float32

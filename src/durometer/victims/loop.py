@@ -3,7 +3,8 @@
 AdamW, linear warm-up and decay, gradient accumulation and clipping; evaluation at fixed steps with the best
 weights kept; checkpoints in safetensors. Random numbers are seeded by (seed, stage, step), and batches
 are a function of the step, so a run that is killed and resumed ends with the same weights to the bit (on
-the same machine and number of threads).
+the same machine and number of threads). On a GPU the forward pass runs in bfloat16 where that is safe
+(autocast; its range needs no loss scaling), the weights and the optimiser stay in fp32.
 """
 
 from __future__ import annotations
@@ -119,8 +120,10 @@ def _update(
     for group in optimiser.param_groups:
         group["lr"] = plan.learning_rate * factor
     total = 0.0
+    device = next(network.parameters()).device.type
     for micro in range(plan.accumulate):
-        loss = loss_at(step * plan.accumulate + micro) / plan.accumulate
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            loss = loss_at(step * plan.accumulate + micro) / plan.accumulate
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     nn.utils.clip_grad_norm_(network.parameters(), plan.clip)
