@@ -53,16 +53,17 @@ def successes(run: Path) -> pl.DataFrame:
 def test_it_leaves_what_it_promises_and_victims_beat_the_floor(run: Path) -> None:
     assert all((run / name).stat().st_size for name in FILES)
     results = json.loads((run / "results.json").read_text())
-    floor = results["floors"]["clone"]["accuracy"]
+    floors = {task: floor["accuracy"] for task, floor in results["floors"].items()}
+    assert set(floors) == {"clone", "vulnerability"}
     assert {variant["variant"] for variant in results["variants"]} == {
         "original",
         "pruned 50 %",
         "int8",
         "distilled",
     }
-    assert all(variant["accuracy"]["value"] > floor for variant in results["variants"])
+    assert all(variant["accuracy"]["value"] > floors[variant["task"]] for variant in results["variants"])
     page = (run / "report.html").read_text()
-    assert f"{floor:.1f}" in page
+    assert all(f"{floor:.1f}" in page for floor in floors.values())
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -105,14 +106,17 @@ def test_every_success_flips_the_label_alone(run: Path, successes: pl.DataFrame)
     from durometer.study.store import load_run
     from durometer.victims.load import load_saved
 
-    (corpus,) = (run / "artefacts").glob("corpus-*")
-    samples = {sample.id: sample for sample in read_samples(corpus, "test")}
+    corpora = (run / "artefacts").glob("corpus-*")
+    tasks = {json.loads((corpus / "about.json").read_text())["task"]: corpus for corpus in corpora}
+    samples = {
+        task: {sample.id: sample for sample in read_samples(corpus, "test")} for task, corpus in tasks.items()
+    }
     for variant in load_run(run).variants:
         (folder,) = (run / "artefacts").glob(f"*-{variant.artefact}")
         victim = load_saved(folder)
-        rows = successes.filter(pl.col("variant") == variant.variant)
+        rows = successes.filter(task=variant.task, variant=variant.variant)
         for row in rows.iter_rows(named=True):
-            sample = samples[row["sample_id"]]
+            sample = samples[variant.task][row["sample_id"]]
             assert sample.code == row["original_code"]
             (before,) = victim.predict([sample])
             (after,) = victim.predict([replace(sample, code=row["adversarial_code"])])
