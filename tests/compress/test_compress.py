@@ -11,7 +11,8 @@ import torch
 
 from durometer.compress import COMPRESSIONS, Compression, compress, parse_compression
 from durometer.compress.artefact import load_artefact, save_artefact
-from durometer.compress.configs import BFloat16, Distill, Int8, MagnitudePrune
+from durometer.compress.configs import BFloat16, Int8, MagnitudePrune
+from durometer.compress.distill_config import Distill
 from durometer.compress.prune import magnitude_masks, prunable
 from durometer.corpora.base import Corpus
 from durometer.errors import ConfigurationError, InputError, RefusedError, UnknownNameError

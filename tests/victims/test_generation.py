@@ -11,7 +11,8 @@ import torch
 
 from durometer.compress import Compression, compress
 from durometer.compress.artefact import load_artefact, save_artefact
-from durometer.compress.configs import Distill, Int8, MagnitudePrune
+from durometer.compress.configs import Int8, MagnitudePrune
+from durometer.compress.distill_config import Distill
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError, RefusedError
 from durometer.types import Sample
@@ -93,6 +94,6 @@ def test_compressed_summarizers_reload(
 
 def test_what_cannot_be_done_is_refused(victim: GeneratorVictim, corpus: Corpus) -> None:
     with pytest.raises(RefusedError, match="classifiers"):
-        compress(victim, [Distill()], corpus, seed=1)
+        compress(victim, [Distill(attention=1.0)], corpus, seed=1)
     with pytest.raises(InputError, match="no reference"):
         Rows(victim, [Sample(id="x", code="a", language="python", label=1)])

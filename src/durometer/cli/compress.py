@@ -21,6 +21,9 @@ def command(
     data: Annotated[
         str | None, typer.Option(help="FORMAT:PATH with train and valid splits, for steps that train.")
     ] = None,
+    target_size: Annotated[
+        str | None, typer.Option(help="Budget of distill's student, as 3MB: its shape is searched.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides the order of training samples.")] = 123456,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
@@ -40,7 +43,11 @@ def command(
     from durometer.victims.load import load_victim
     from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 
-    recipe = [parse_compression(parse_method(text), where="--method") for text in method]
+    steps = [parse_method(text) for text in method]
+    for step in steps:
+        if target_size and step["kind"] == "distill":
+            step["target_size"] = target_size
+    recipe = [parse_compression(step, where="--method") for step in steps]
     torch.set_num_threads(threads or os.cpu_count() or 1)
     original = load_victim(victim, allow_download=allow_download)
     corpus = parse_spec(data).read(task_of(original)) if data else None

@@ -62,7 +62,7 @@ COMPRESSIONS: Registry[type[Compression]] = Registry(
         "magnitude_prune": "durometer.compress.configs:MagnitudePrune",
         "int8": "durometer.compress.configs:Int8",
         "bf16": "durometer.compress.configs:BFloat16",
-        "distill": "durometer.compress.configs:Distill",
+        "distill": "durometer.compress.distill_config:Distill",
     },
 )
 

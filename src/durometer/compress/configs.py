@@ -71,33 +71,3 @@ class BFloat16(Compression):
         from durometer.compress.quantize import quantize
 
         return quantize(victim, "bf16")
-
-
-class Distill(Compression):
-    """Train a smaller student on the victim's softened answers (KL, Hinton 2015) and on the labels.
-
-    ``layers`` and ``width`` are fractions of the teacher's depth and width (hidden and feed-forward; the
-    default student has about a third of the weights). With ``width`` 1 the student starts from evenly
-    spaced layers of the teacher; a narrower one starts from the teacher's embeddings projected on their
-    principal directions. ``relational`` weighs a KL between the teacher's and the student's similarities
-    of the snippets of a batch (pairs only; Park et al., CVPR 2019, in softmax form), a departure from the
-    published recipes that short trainings need.
-    """
-
-    kind: Literal["distill"] = "distill"
-    layers: float = Field(default=0.5, gt=0, le=1)
-    width: float = Field(default=0.45, gt=0, le=1)
-    temperature: float = Field(default=2.0, gt=0)
-    hard: float = Field(default=0.5, ge=0, le=1)  # share of the cross-entropy with the labels
-    relational: float = Field(default=1.0, ge=0)
-    epochs: float = Field(default=2.5, gt=0)
-    batch: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.distill``."""
-        from durometer.compress.distill import distill
-
-        return distill(victim, self, data, seed=seed, progress=progress, work=work)

@@ -1,78 +1,34 @@
-"""Task-specific distillation into a smaller encoder of the same family, with the teacher's tokenizer."""
+"""Task-specific distillation of classifiers into a smaller network of the same family."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from durometer.compress.configs import Distill
+from durometer.compress.distill_config import Distill, StudentShape, parse_size
+from durometer.compress.distill_generator import teach_generator
+from durometer.compress.distill_lessons import MemoryLesson, SampleLesson, Snippets, Wanted, asked
+from durometer.compress.search import architecture
+from durometer.compress.students import initialise, make_student
+from durometer.compress.teacher import match, read_predictions
 from durometer.corpora.base import Corpus
+from durometer.corpora.spec import parse_spec
 from durometer.errors import InputError, RefusedError
-from durometer.rng import derived_seed
+from durometer.types import Sample
 from durometer.victims.batching import LengthBatches
-from durometer.victims.encoder import EncoderNetwork, encoder_config
-from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.generation import GeneratorVictim
+from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.measure import parameters
+from durometer.victims.presets import EncoderPreset
 from durometer.victims.saved import SavedVictim
-from durometer.victims.train import TEMPERATURE, LabelledRows, accuracy
+from durometer.victims.text import Framing
+from durometer.victims.train import LabelledRows, accuracy
 
 EVALUATIONS = 4
-
-
-class Fields(NamedTuple):
-    """What a family calls its depth and its widths."""
-
-    layers: tuple[str, ...]
-    hidden: str
-    heads: tuple[str, ...]
-    inner: tuple[str, ...]
-
-
-BART = Fields(
-    ("encoder_layers", "decoder_layers"),
-    "d_model",
-    ("encoder_attention_heads", "decoder_attention_heads"),
-    ("encoder_ffn_dim", "decoder_ffn_dim"),
-)
-BERT = Fields(("num_hidden_layers",), "hidden_size", ("num_attention_heads",), ("intermediate_size",))
-GPT2 = Fields(("n_layer",), "n_embd", ("n_head",), ("n_inner",))
-FAMILIES = {"roberta": BERT, "bert": BERT, "gpt2": GPT2, "bart": BART, "plbart": BART}
-
-
-def student_config(teacher: dict[str, Any], config: Distill) -> dict[str, Any]:
-    """Return the student's transformers configuration; the width stays a multiple of the number of heads.
-
-    Raises:
-        RefusedError: the teacher's family is not known, or nothing would be smaller.
-
-    """
-    fields = FAMILIES.get(teacher.get("model_type", ""))
-    if fields is None:
-        raise RefusedError(f"cannot shrink a {teacher.get('model_type')!r}", where=config.kind)
-    student = dict(teacher)
-    heads = int(teacher[fields.heads[0]])
-    while heads > 1 and teacher[fields.hidden] * config.width / heads < 12:
-        heads //= 2
-    hidden = max(heads, round(teacher[fields.hidden] * config.width / heads) * heads)
-    student[fields.hidden] = hidden
-    student |= dict.fromkeys(fields.heads, heads)
-    for name in fields.layers:
-        student[name] = max(1, round(teacher[name] * config.layers))
-    for name in fields.inner:
-        inner = teacher.get(name) or 4 * teacher[fields.hidden]
-        student[name] = max(1, round(inner * config.width))
-    if all(
-        student[n] == (teacher.get(n) or student[n]) for n in (*fields.layers, fields.hidden, *fields.inner)
-    ):
-        what = "the student would be as large as its teacher"
-        raise RefusedError(what, where=config.kind, hint="Lower layers or width.")
-    return student
 
 
 def distill(
@@ -83,134 +39,216 @@ def distill(
     seed: int,
     progress: Progress = silent,
     work: Path | None = None,
-) -> EncoderVictim:
+) -> SavedVictim:
     """Return a student of ``victim`` trained on ``data``; the student is stored dense.
 
     Raises:
-        RefusedError: no smaller student of this teacher exists.
-        InputError: there is no data.
+        RefusedError: no smaller student of this teacher exists, or an option does not go with it.
+        InputError: there is no data, a split is missing, or the file of predictions cannot be used.
+
+    """
+    corpus = usable(data, config)
+    if not isinstance(victim, EncoderVictim | GeneratorVictim):
+        raise RefusedError("no way to distill this kind of victim", where=victim.name)
+    student = make_student(
+        type(victim),
+        victim.spec,
+        victim.text.tokenizer,
+        config,
+        corpus,
+        shape=searched(victim, config) if config.target_size else config.shape(),
+        seed=seed,
+        device=victim.device,
+        shapes=victim.shapes,
+    )
+    if parameters(student) >= parameters(victim):
+        raise RefusedError(
+            "the student would be as large as its teacher",
+            where=config.kind,
+            hint="Lower layers or width, or name a smaller student.",
+        )
+    shared = student.text.tokenizer is victim.text.tokenizer
+    if shared:
+        initialise(student.network, victim.network)
+    if isinstance(student, GeneratorVictim):
+        assert isinstance(victim, GeneratorVictim)
+        teach_generator(student, victim, config, corpus, seed=seed, progress=progress, work=work)
+    else:
+        assert isinstance(student, EncoderVictim)
+        assert isinstance(victim, EncoderVictim)
+        _teach(student, victim, config, corpus, seed=seed, progress=progress, work=work)
+    student.forget()
+    return student
+
+
+def distill_predictions(
+    config: Distill,
+    data: Corpus,
+    *,
+    template: EncoderPreset,
+    pair: bool,
+    classes: int = 2,
+    seed: int,
+    progress: Progress = silent,
+    work: Path | None = None,
+) -> EncoderVictim:
+    """Return a student of the teacher whose predictions stand in ``config.teacher``, which nobody has here.
+
+    ``template`` says the family, the pooling and the pair features; the shape is ``config.student``'s.
+
+    Raises:
+        RefusedError: ``config`` names no file, or no student with a vocabulary of its own.
+        InputError: a split is missing, or the file of predictions cannot be used.
+
+    """
+    corpus = usable(data, config)
+    if config.teacher is None:
+        raise RefusedError("no file of predictions (teacher) to learn from", where=config.kind)
+    spec = EncoderSpec(
+        name="student",
+        task=data.task,
+        encoder=template.encoder(template.vocabulary),
+        head=template.head(pair=pair, classes=classes),
+        framing=Framing(max_length=template.max_length),
+        labels=tuple(range(classes)),
+    )
+    student = make_student(EncoderVictim, spec, None, config, corpus, shape=config.shape(), seed=seed)
+    assert isinstance(student, EncoderVictim)
+    _teach(student, None, config, corpus, seed=seed, progress=progress, work=work)
+    student.forget()
+    return student
+
+
+def usable(data: Corpus | None, config: Distill) -> Corpus:
+    """Return the data, the samples of ``config.unlabelled`` in its split ``unlabelled``.
+
+    Raises:
+        InputError: there is none, or a split is missing or empty.
+
+    """
+    if data is None:
+        raise InputError("distillation needs data", where=config.kind)
+    for split in ("train", "valid"):
+        if not data.splits.get(split):
+            raise InputError(f"distillation needs samples in split {split!r}", where=data.name)
+    if config.unlabelled is None:
+        return data
+    spec = parse_spec(config.unlabelled)
+    more = [s for samples in spec.read(data.task).splits.values() for s in samples]
+    unlabelled = [*data.splits.get("unlabelled", ()), *more]
+    return replace(data, splits={**data.splits, "unlabelled": unlabelled})
+
+
+def searched(victim: SavedVictim, config: Distill) -> StudentShape:
+    """Return the shape that the search finds for ``config.target_size``.
+
+    Raises:
+        RefusedError: a generator, an unknown family, or no shape within the budget.
 
     """
     if not isinstance(victim, EncoderVictim):
-        raise RefusedError("only classifiers can be distilled so far", where=victim.name)
-    if data is None:
-        raise InputError("distillation needs data", where=config.kind)
-    shape = student_config(dict(victim.spec.encoder), config)
-    torch.manual_seed(derived_seed(seed, "student"))
-    network = EncoderNetwork(encoder_config(shape), victim.spec.head)
-    initialise(network, victim.network)
-    spec = victim.spec.model_copy(update={"encoder": shape})
-    student = EncoderVictim(network, victim.text.tokenizer, spec, device=victim.device, shapes=victim.shapes)
-    train = LabelledRows(student, data.splits["train"], data.name)
-    valid = LabelledRows(student, data.splits["valid"], data.name)
-    pad = spec.framing.pad
-    batches = LengthBatches(train.lengths, config.batch, seed=seed, stage=config.kind)
-    first, second = teacher_states(victim, train)
-
-    def loss_at(step: int) -> Tensor:
-        batch = batches.at(step)
-        own = train.states(network, batch, pad)
-        taught = first[batch], None if second is None else second[batch]
-        with torch.no_grad():
-            wanted = victim.network.logits(*taught)
-        return student_loss(
-            network.logits(*own), wanted, own, taught, train.targets[batch].to(victim.device), config
+        raise RefusedError(
+            "target_size is for classifiers", where=victim.name, hint="Name a student instead."
         )
+    assert config.target_size is not None
+    return architecture(
+        str(victim.spec.encoder["model_type"]),
+        victim.spec.head,
+        target_bytes=parse_size(config.target_size),
+        max_gflops=config.max_gflops,
+        max_length=victim.spec.framing.max_length,
+        lower_case=victim.spec.framing.lower_case,
+    )
 
+
+def _teach(
+    student: EncoderVictim,
+    teacher: EncoderVictim | None,
+    config: Distill,
+    data: Corpus,
+    *,
+    seed: int,
+    progress: Progress,
+    work: Path | None,
+) -> None:
+    """Train the student in place; the weights that do best on ``valid`` stay."""
+    if config.sequence_level:
+        raise RefusedError("sequence_level is for generators", where=student.name)
+    samples: Sequence[Sample] = [
+        *data.splits["train"],
+        *(replace(s, label=None) for s in data.splits.get("unlabelled", ())),
+    ]
+    if config.teacher is not None:
+        samples, wanted = _from_file(student, config, data)
+    else:
+        assert teacher is not None, "a teacher or a file"
+        progress("teacher answers", 0, len(samples), "")
+        wanted = asked(teacher, samples, data.name)
+    read = Snippets(student, samples, data.name)
+    lesson = _lesson(student, teacher, read, wanted, config, seed)
+    valid = LabelledRows(student, data.splits["valid"], data.name)
+    plan = _plan(config, lesson.batches)
+    optimise(
+        lesson.learner,
+        plan,
+        lesson.loss,
+        seed=seed,
+        evaluate=lambda: accuracy(student.network, valid, student.spec.framing.pad),
+        checkpoint=work / "distill.safetensors" if work else None,
+        progress=progress,
+    )
+    student.network.encoder.set_attn_implementation("sdpa")
+
+
+def _from_file(student: EncoderVictim, config: Distill, data: Corpus) -> tuple[list[Sample], Wanted]:
+    """Return the samples that the file is about, and its answers in the order of the student's logits."""
+    assert config.teacher is not None
+    labels, pair = student.spec.labels, student.spec.head.pair
+    answers = read_predictions(config.teacher, pair=pair, classes=len(labels))
+    samples, answers = match(answers, data.splits["train"], where=config.teacher)
+    by_class = torch.tensor([a.probabilities for a in answers], device=student.device)
+    return samples, Wanted(by_class[:, list(labels)].log())
+
+
+def _lesson(
+    student: EncoderVictim,
+    teacher: EncoderVictim | None,
+    read: Snippets,
+    wanted: Wanted,
+    config: Distill,
+    seed: int,
+) -> SampleLesson | MemoryLesson:
+    """Return what the student is shown, or refuse terms that this teacher cannot give."""
+    inside = config.hidden_states > 0 or config.attention > 0
+    if config.memory:
+        if inside or read.second is None:
+            what = "memory is for pairs, without hidden_states and attention"
+            raise RefusedError(what, where=config.kind)
+        return MemoryLesson(student, read, wanted, config, seed=seed)
+    lesson = SampleLesson(student, read, wanted, config, seed=seed)
+    if not inside:
+        return lesson
+    if config.teacher is not None or teacher is None:
+        what = "a file of predictions has no hidden states and no attention maps"
+        raise RefusedError(what, where=config.kind)
+    if student.text.tokenizer is not teacher.text.tokenizer:
+        what = (
+            "hidden_states and attention compare position by position: a student with a vocabulary of its own"
+        )
+        raise RefusedError(f"{what} has other positions", where=config.kind)
+    shown = teacher.copy().network
+    if config.attention:
+        shown.encoder.set_attn_implementation("eager")
+        student.network.encoder.set_attn_implementation("eager")
+    lesson.look_inside(shown)
+    return lesson
+
+
+def _plan(config: Distill, batches: LengthBatches) -> LoopPlan:
     steps = max(1, round(config.epochs * batches.per_epoch))
-    plan = LoopPlan(
+    return LoopPlan(
         stage=config.kind,
         steps=steps,
         learning_rate=config.learning_rate,
         evaluate_every=-(-steps // EVALUATIONS),
     )
-    optimise(
-        network,
-        plan,
-        loss_at,
-        seed=seed,
-        evaluate=lambda: accuracy(network, valid, pad),
-        checkpoint=work / "distill.safetensors" if work else None,
-        progress=progress,
-    )
-    student.forget()
-    return student
-
-
-@torch.inference_mode()
-def teacher_states(victim: EncoderVictim, rows: LabelledRows) -> tuple[Tensor, Tensor | None]:
-    """Return the teacher's pooled states of every training row, computed once, in batches of like length."""
-    order = sorted(range(len(rows.first)), key=rows.lengths.__getitem__)
-    hidden = int(victim.network.config.hidden_size)
-    first = torch.empty(len(order), hidden, device=victim.device)
-    second = torch.empty_like(first) if rows.pair else None
-    for start in range(0, len(order), 32):
-        chunk = order[start : start + 32]
-        a, b = rows.states(victim.network, chunk, victim.spec.framing.pad)
-        first[chunk] = a
-        if second is not None and b is not None:
-            second[chunk] = b
-    return first.clone(), None if second is None else second.clone()
-
-
-def student_loss(
-    logits: Tensor,
-    wanted: Tensor,
-    own: tuple[Tensor, Tensor | None],
-    taught: tuple[Tensor, Tensor | None],
-    targets: Tensor,
-    config: Distill,
-) -> Tensor:
-    """Return hard · CE + (1 − hard) · T² · KL(teacher ‖ student) (+ relational · KL of similarities)."""
-    t = config.temperature
-    soft = divergence(logits / t, wanted / t)
-    loss = config.hard * functional.cross_entropy(logits, targets) + (1 - config.hard) * t * t * soft
-    if own[1] is not None and taught[1] is not None and config.relational:
-        mine, theirs = similarities(own[0], own[1]), similarities(taught[0], taught[1])
-        loss = loss + config.relational * divergence(mine, theirs)
-    return loss
-
-
-def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean over rows of KL(softmax(wanted) ‖ softmax(logits))."""
-    own, goal = functional.log_softmax(logits, dim=-1), functional.softmax(wanted, dim=-1)
-    return functional.kl_div(own, goal, reduction="batchmean")
-
-
-def similarities(first: Tensor, second: Tensor) -> Tensor:
-    """Return scaled cosines [batch, batch] of the snippets with every partner of the batch."""
-    return functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T / TEMPERATURE
-
-
-LAYER = re.compile(r"^(.*?\b(?:layer|layers|h|block)\.)(\d+)(\..*)$")
-
-
-def _layer_counts(names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        match = LAYER.match(name)
-        if match:
-            counts[match[1]] = max(counts.get(match[1], 0), int(match[2]) + 1)
-    return counts
-
-
-@torch.no_grad()
-def initialise(student: EncoderNetwork, teacher: EncoderNetwork) -> None:
-    """Start the student from the teacher: its layers where widths agree, else projected embeddings."""
-    own, given = student.state_dict(), teacher.state_dict()
-    if student.config.hidden_size == teacher.config.hidden_size:
-        mine, theirs = _layer_counts(own), _layer_counts(given)
-        for name, tensor in own.items():
-            source, match = name, LAYER.match(name)
-            if match:
-                index = round((int(match[2]) + 1) * theirs[match[1]] / mine[match[1]]) - 1
-                source = f"{match[1]}{index}{match[3]}"
-            if given[source].shape == tensor.shape:
-                tensor.copy_(given[source])
-        return
-    tables = [f"{name}.weight" for name, m in teacher.named_modules() if isinstance(m, nn.Embedding)]
-    words = given[tables[0]]
-    directions = torch.linalg.svd(words - words.mean(0), full_matrices=False).Vh[: student.config.hidden_size]
-    scale = float(own[tables[0]].std()) / max(float((words @ directions.T).std()), 1e-12)
-    for name in tables:
-        own[name].copy_(given[name] @ directions.T * scale)

@@ -1,0 +1,110 @@
+"""Distil our own encoder, in the published 3 MB architecture, from the published teacher's predictions.
+
+    python3 benchmarks/distillation.py [--pairs 90102] [--epochs 3] [--length 128] [--json]
+
+BigCloneBench and the predictions that Compressor's authors released for CodeBERT (hard classes, half of the
+pairs unlabelled). Says the accuracy on test_sampled beside the published student's, and the CPU time.
+``--unlabelled`` uses the unlabelled half alone, as the paper does. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from durometer.compress.distill import distill_predictions
+from durometer.compress.distill_config import COMPRESSOR_3MB, Distill
+from durometer.corpora.files import existing, lines
+from durometer.corpora.pairs import bigclonebench
+from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.measure import parameters, size_bytes
+from durometer.victims.presets import EncoderPreset
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PUBLISHED = 0.954
+
+
+def progress(stage: str, done: int, total: int, message: str) -> None:
+    if done % 50 == 0 or done == total or "validation" in message:
+        print(f"  {stage} {done}/{total} {message} ({time.process_time():.0f} CPU s)", flush=True)
+
+
+def sampled(pattern: str, folder: Path, count: int) -> tuple[Path, int]:
+    """Write the first ``count`` predictions of the files, taking turns, into one file."""
+    parts = [list(lines(path)) for path in sorted(folder.glob(pattern))]
+    turns = [text for row in zip(*parts, strict=False) for _, text in row][:count]
+    path = Path(tempfile.mkdtemp(prefix="durometer-")) / "predictions.txt"
+    path.write_text("\n".join(turns) + "\n")
+    return path, len(turns)
+
+
+def right(student: EncoderVictim, samples: list[object]) -> float:
+    answers = student.predict(samples)  # type: ignore[arg-type]
+    return sum(a.label == s.label for a, s in zip(answers, samples, strict=True)) / len(samples)  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=90102)
+    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--unlabelled", action="store_true")
+    parser.add_argument("--work", type=Path, help="folder for checkpoints; a killed run goes on from there")
+    parser.add_argument("--save", type=Path, help="folder for the student")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    root = Path(os.environ.get("DUROMETER_BENCH_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = existing(root / "bigclonebench")
+    data = bigclonebench(str(folder), split=None, task="clone")
+    data = replace(data, splits={**data.splits, "valid": data.splits["valid"][:400]})
+    pattern = "teacher_predictions_unlabel*" if arguments.unlabelled else "teacher_predictions_*"
+    file, pairs = sampled(pattern, folder, arguments.pairs)
+    config = Distill(
+        student=COMPRESSOR_3MB.model_copy(update={"max_length": arguments.length}),
+        teacher=str(file),
+        temperature=1,
+        hard=0,
+        memory=True,
+        epochs=arguments.epochs,
+        batch=arguments.batch,
+        learning_rate=arguments.learning_rate,
+    )
+    start, wall = time.process_time(), time.monotonic()
+    student = distill_predictions(
+        config,
+        data,
+        template=EncoderPreset(dropout=0.0),
+        pair=True,
+        seed=1,
+        progress=progress,
+        work=arguments.work,
+    )
+    seconds, wall = time.process_time() - start, time.monotonic() - wall
+    if arguments.save:
+        student.save(arguments.save, probes=list(data.splits["test"][:8]))
+    result = {
+        "pairs": pairs,
+        "epochs": arguments.epochs,
+        "length": arguments.length,
+        "parameters": parameters(student),
+        "size_bytes": size_bytes(student),
+        "cpu_seconds": round(seconds),
+        "wall_seconds": round(wall),
+        "accuracy": round(right(student, list(data.splits["test"])), 4),
+        "published": PUBLISHED,
+    }
+    print(json.dumps(result) if arguments.json else "\n".join(f"{k:12} {v}" for k, v in result.items()))
+
+
+if __name__ == "__main__":
+    main()
