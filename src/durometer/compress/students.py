@@ -147,7 +147,11 @@ def make_student(
 
     """
     values = scaled(spec.encoder, *config.fractions()) if shape is None else shaped(spec.encoder, shape)
-    fresh = {"structure": {}, "probe": (), "notes": {}}  # whatever was cut from the teacher is its own
+    fresh: dict[str, Any] = {
+        "structure": {},
+        "probe": (),
+        "notes": {},
+    }  # whatever was cut from the teacher is its own
     update: dict[str, Any] = {k: v for k, v in fresh.items() if k in type(spec).model_fields}
     if shape is not None and shape.vocabulary is not None:
         framing = Framing(
