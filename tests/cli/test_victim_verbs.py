@@ -69,7 +69,7 @@ def test_train_compress_eval(
     methods = ["--method", "magnitude_prune:sparsity=0.3", "--method", "int8"]
     assert run(monkeypatch, "compress", "--victim", victim, *methods, "--out", small, "--json") == 0
     compressed = numbers(capsys)
-    assert compressed["recipe"] == "magnitude_prune(sparsity 0.3) + int8"
+    assert compressed["recipe"] == "30 % of the weights pruned by magnitude, globally + int8 weights"
     assert compressed["size_ratio"] < 0.4
     assert compressed["simulated"] is True
     assert run(monkeypatch, "eval", "--victim", small, "--data", f"{data}#test") == 0

@@ -10,8 +10,9 @@ import torch
 
 from durometer.compress import Compression, compress
 from durometer.compress.artefact import load_artefact, save_artefact
-from durometer.compress.configs import BFloat16, Int8, MagnitudePrune
+from durometer.compress.configs import BFloat16, Int8
 from durometer.compress.distill_config import Distill
+from durometer.compress.prune_configs import MagnitudePrune
 from durometer.corpora.base import Corpus
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderVictim

@@ -90,7 +90,7 @@ def matrix(rows: int, columns: int, seed: int) -> torch.Tensor:
 def test_sparse_is_exact_and_int8_is_within_half_a_step(rows: int, columns: int, seed: int) -> None:
     weight = matrix(rows, columns, seed)
     assert torch.equal(roundtrip(weight, "sparse"), weight)
-    _, scale = quantize_rows(weight)
+    _, scale = quantize_rows(weight, "int8")
     for codec in ("int8", "sparse_int8"):
         again = roundtrip(weight, codec)  # type: ignore[arg-type]
         assert bool(((again - weight).abs() <= scale * 0.5001).all())

@@ -59,8 +59,11 @@ class Compression(BaseModel, ABC):
 COMPRESSIONS: Registry[type[Compression]] = Registry(
     "compression",
     {
-        "magnitude_prune": "durometer.compress.configs:MagnitudePrune",
+        "magnitude_prune": "durometer.compress.prune_configs:MagnitudePrune",
+        "structured_prune": "durometer.compress.prune_configs:StructuredPrune",
+        "extra_training": "durometer.compress.prune_configs:ExtraTraining",
         "int8": "durometer.compress.configs:Int8",
+        "int4": "durometer.compress.configs:Int4",
         "bf16": "durometer.compress.configs:BFloat16",
         "distill": "durometer.compress.distill_config:Distill",
     },

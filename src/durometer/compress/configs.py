@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Literal
 
 from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
@@ -13,30 +11,6 @@ from durometer.corpora.base import Corpus
 if TYPE_CHECKING:
     from durometer.victims.loop import Progress
     from durometer.victims.saved import SavedVictim
-
-
-class MagnitudePrune(Compression):
-    """Zero the smallest weights (unstructured); simulated: smaller on disk, not faster.
-
-    ``targets="attention"`` restricts it to query, key and value, as d'Aloisio et al. (SANER 2025) did for
-    vulnerability detection. ``recovery_epochs`` fine-tunes afterwards with the zeros held.
-    """
-
-    simulated: ClassVar[bool] = True
-    kind: Literal["magnitude_prune"] = "magnitude_prune"
-    sparsity: float = Field(default=0.5, gt=0, lt=1)
-    scope: Literal["global", "layer"] = "global"
-    targets: Literal["all", "attention"] = "all"
-    recovery_epochs: float = Field(default=0.0, ge=0)
-    recovery_learning_rate: float = Field(default=2e-4, gt=0)
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.prune``."""
-        from durometer.compress.prune import magnitude_prune
-
-        return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 class Int8(Compression):
@@ -55,6 +29,33 @@ class Int8(Compression):
 
         return quantize(victim, "int8")
 
+    def describe(self) -> str:
+        """See the base class."""
+        return "int8 weights"
+
+
+class Int4(Compression):
+    """Store linears as int4 with a scale for each group of a row, embeddings as int8; not faster.
+
+    Weight-only and symmetric, two values packed in a byte (the layout of GPTQ and AWQ kernels, rounded to
+    nearest); expanded to fp32 when loaded, so gradients are real and rows independent.
+    """
+
+    kind: Literal["int4"] = "int4"
+    group_size: Literal[32, 64, 128] = 64
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.quantize``."""
+        from durometer.compress.quantize import INT4, quantize
+
+        return quantize(victim, INT4[self.group_size])
+
+    def describe(self) -> str:
+        """See the base class."""
+        return f"int4 weights in groups of {self.group_size}, int8 embeddings"
+
 
 class BFloat16(Compression):
     """Store every matrix in bfloat16, half the size: the control that no quantization should lose to.
@@ -71,3 +72,7 @@ class BFloat16(Compression):
         from durometer.compress.quantize import quantize
 
         return quantize(victim, "bf16")
+
+    def describe(self) -> str:
+        """See the base class."""
+        return "bf16 weights"

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from durometer.compress.configs import MagnitudePrune
+from durometer.compress.prune_configs import MagnitudePrune
+from durometer.compress.recover import recover
 from durometer.corpora.base import Corpus
-from durometer.errors import InputError, RefusedError
-from durometer.victims.huggingface import EncoderVictim
+from durometer.errors import RefusedError
 from durometer.victims.loop import Progress, silent
-from durometer.victims.presets import TrainConfig
 from durometer.victims.saved import SavedVictim
-from durometer.victims.train import fine_tune
+from durometer.victims.storage import SPARSE
 
 ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "c_attn")
 
@@ -76,23 +75,11 @@ def magnitude_prune(
             weight.mul_(masks[name])
 
     apply_masks()
-    if config.recovery_epochs:
-        if data is None:
-            raise InputError("recovery after pruning needs data", where=config.kind)
-        if not isinstance(pruned, EncoderVictim):
-            raise RefusedError("recovery trains classifiers only", where=victim.name)
-        plan = TrainConfig(epochs=config.recovery_epochs, learning_rate=config.recovery_learning_rate)
-        fine_tune(
-            pruned,
-            data,
-            plan,
-            seed=seed,
-            checkpoint=work / "recover.safetensors" if work else None,
-            progress=progress,
-            stage="recover",
-            after_step=apply_masks,
-        )
+    recover(
+        pruned, victim, config, data,
+        seed=seed, after_step=apply_masks, progress=progress, work=work,
+    )  # fmt: skip
     for name in weights:
-        pruned.packing[name] = "sparse_int8" if pruned.packing.get(name) == "int8" else "sparse"
+        pruned.packing[name] = SPARSE[pruned.packing.get(name, "dense")]
     pruned.settle()
     return pruned

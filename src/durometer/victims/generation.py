@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from durometer.types import Prediction, Sample
 from durometer.victims.saved import SavedVictim, VictimSpec
+from durometer.victims.structure import resize
 from durometer.victims.text import Memory
 
 ANSWERS = 4096  # summaries remembered by ids
@@ -135,7 +136,9 @@ class GeneratorVictim(SavedVictim):
     @classmethod
     def build(cls, spec: GeneratorSpec) -> GeneratorNetwork:
         """Return the network that ``spec`` describes, its weights drawn."""
-        return GeneratorNetwork(dict(spec.encoder))
+        network = GeneratorNetwork(dict(spec.encoder))
+        resize(network, spec.structure)
+        return network
 
     @torch.inference_mode()
     def predict(self, inputs: Sequence[Sample]) -> list[Prediction]:

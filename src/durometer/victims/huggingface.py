@@ -19,6 +19,7 @@ from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
 from durometer.victims.saved import SavedVictim, VictimSpec
 from durometer.victims.shapes import Shapes
 from durometer.victims.storage import Codec
+from durometer.victims.structure import resize
 from durometer.victims.text import Memory
 
 STATE_CAPACITY = 8192  # pooled states remembered: the fixed partner of a pair costs one encoder row a sample
@@ -63,7 +64,9 @@ class EncoderVictim(SavedVictim):
     @classmethod
     def build(cls, spec: EncoderSpec) -> EncoderNetwork:
         """Return the network that ``spec`` describes, its weights drawn."""
-        return EncoderNetwork(encoder_config(dict(spec.encoder)), spec.head)
+        network = EncoderNetwork(encoder_config(dict(spec.encoder)), spec.head)
+        resize(network, spec.structure)
+        return network
 
     def predict(self, inputs: Sequence[Sample]) -> list[Prediction]:
         """Return class probabilities of each sample, in order (errors as in ``logits``)."""

@@ -42,11 +42,15 @@ class VictimSpec(BaseModel):
     encoder: Mapping[str, Any]  # transformers configuration, ``model_type`` included
     framing: Framing = Framing()
     probe: tuple[int, ...] = ()  # ids of text.DRIFT_PROBE when the victim was saved
+    structure: Mapping[str, int] = Field(default_factory=dict)  # see durometer.victims.structure
     notes: Mapping[str, Any] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides answers, beside weights and tokenizer."""
-        return self.model_dump(mode="json", exclude={"version", "name", "task", "probe", "notes"})
+        values = self.model_dump(mode="json", exclude={"version", "name", "task", "probe", "notes"})
+        if not self.structure:  # as before there was such a field, so that hashes stay
+            del values["structure"]
+        return values
 
 
 class SavedVictim(ABC):

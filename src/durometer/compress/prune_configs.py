@@ -1,0 +1,133 @@
+"""Options of the pruning steps and of the training that follows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from durometer.compress.base import Compression
+from durometer.corpora.base import Corpus
+
+if TYPE_CHECKING:
+    from durometer.victims.loop import Progress
+    from durometer.victims.saved import SavedVictim
+
+
+class Recovering(Compression):
+    """A step that may fine-tune afterwards: not at all, on the labels, or taught by the original too."""
+
+    recover: Literal["none", "plain", "distill"] = "none"
+    recovery_epochs: float = Field(default=1.0, gt=0)
+    recovery_learning_rate: float = Field(default=2e-4, gt=0)
+    recovery_batch: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _no_plan_without_recovery(self) -> Self:
+        plan = ("recovery_epochs", "recovery_learning_rate", "recovery_batch")
+        fields = type(self).model_fields
+        changed = [name for name in plan if getattr(self, name) != fields[name].default]
+        if self.recover == "none" and changed:
+            raise ValueError(f"{changed[0]} has no effect without recover: plain or distill")
+        return self
+
+    def recovery_words(self) -> str:
+        """Return what follows the step, in words, or nothing."""
+        if self.recover == "none":
+            return ""
+        how = "fine-tuned" if self.recover == "plain" else "distilled from the original"
+        return f", then {how} for {self.recovery_epochs:g} epochs"
+
+
+class MagnitudePrune(Recovering):
+    """Zero the smallest weights (unstructured); simulated: smaller on disk, not faster.
+
+    The baseline of Han et al. (NeurIPS 2015), over the encoder's linears without biases, one shot.
+    ``targets="attention"`` restricts it to query, key and value, as d'Aloisio et al. (SANER 2025) did for
+    vulnerability detection. ``scope="layer"`` takes the share from each matrix. Zeros stay zero in recovery.
+    """
+
+    simulated: ClassVar[bool] = True
+    kind: Literal["magnitude_prune"] = "magnitude_prune"
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    scope: Literal["global", "layer"] = "global"
+    targets: Literal["all", "attention"] = "all"
+
+    def describe(self) -> str:
+        """See the base class."""
+        where = "globally" if self.scope == "global" else "in each matrix"
+        what = f"{share(self.sparsity)} of {TARGETS[self.targets]}"
+        return f"{what} pruned by magnitude, {where}{self.recovery_words()}"
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.prune``."""
+        from durometer.compress.prune import magnitude_prune
+
+        return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
+
+
+class StructuredPrune(Recovering):
+    """Remove attention heads, feed-forward columns and whole layers: really smaller, really faster.
+
+    Each option is the share to remove. ``importance``: the L2 norm of the weights, or the first-order
+    effect on the loss of ``samples`` training samples (heads: Michel et al., NeurIPS 2019, section 4.1;
+    columns: Molchanov et al., ICLR 2017, section 2.2). ``scope="layer"`` removes the same share in every
+    layer, ``"global"`` ranks across layers and leaves at least one head and column in each.
+    """
+
+    kind: Literal["structured_prune"] = "structured_prune"
+    heads: float = Field(default=0.0, ge=0, lt=1)
+    feed_forward: float = Field(default=0.0, ge=0, lt=1)
+    layers: float = Field(default=0.0, ge=0, lt=1)
+    importance: Literal["magnitude", "first_order"] = "magnitude"
+    scope: Literal["layer", "global"] = "layer"
+    samples: int = Field(default=256, ge=1)
+
+    def describe(self) -> str:
+        """See the base class."""
+        parts = {"heads": self.heads, "feed-forward columns": self.feed_forward, "layers": self.layers}
+        what = " and ".join(f"{share(value)} of the {name}" for name, value in parts.items() if value)
+        how = "magnitude" if self.importance == "magnitude" else "first-order importance"
+        across = " across layers" if self.scope == "global" else ""
+        return f"{what or 'nothing'} removed by {how}{across}{self.recovery_words()}"
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.structured``."""
+        from durometer.compress.structured import structured_prune
+
+        return structured_prune(victim, self, data, seed=seed, progress=progress, work=work)
+
+
+class ExtraTraining(Recovering):
+    """Fine-tune the victim for the extra steps of a recovered variant: the control for its training.
+
+    No smaller. What a recovered variant gains or loses against this one, its compression did.
+    """
+
+    kind: Literal["extra_training"] = "extra_training"
+    recover: Literal["plain", "distill"] = "plain"
+
+    def describe(self) -> str:
+        """See the base class."""
+        return "uncompressed" + self.recovery_words()
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.recover``."""
+        from durometer.compress.recover import extra_training
+
+        return extra_training(victim, self, data, seed=seed, progress=progress, work=work)
+
+
+TARGETS = {"all": "the weights", "attention": "the query, key and value weights"}
+
+
+def share(fraction: float) -> str:
+    """Return a fraction as a percentage."""
+    return f"{fraction * 100:g} %"
