@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from synthetic_view import hostile_view
 from durometer.report import write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
 CHROMIUM = (
     os.environ.get("DUROMETER_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
@@ -52,7 +54,9 @@ class Opener:
     """Opens a page and writes down every request, console message and error."""
 
     def __init__(self, browser: playwright.Browser) -> None:
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        self.context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, accept_downloads=True, reduced_motion="reduce"
+        )
         self.complaints: list[str] = []
         self.requests: list[str] = []
 
@@ -70,6 +74,13 @@ def page(open_page: Opener, report_folder: Path) -> playwright.Page:
     return open_page(report_folder / "report.html")
 
 
+def settled(page: playwright.Page, mark: playwright.Locator) -> playwright.Locator:
+    """Bring ``mark`` into view and wait until the frame after has told the page that it scrolled."""
+    mark.scroll_into_view_if_needed()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return mark
+
+
 def column(page: playwright.Page, table: str, key: int) -> list[float]:
     cells = page.locator(f"#table-{table} tbody tr > :nth-child({key})")
     return [float(text) for text in cells.evaluate_all("cells => cells.map(c => c.dataset.sort)")]
@@ -78,11 +89,12 @@ def column(page: playwright.Page, table: str, key: int) -> list[float]:
 def test_tables_sort_up_and_down(page: playwright.Page) -> None:
     heads = page.locator("#table-grid thead th").all_inner_texts()
     asr = [head.strip() for head in heads].index("ASR") + 1
-    button = page.locator(f"#table-grid thead th:nth-child({asr}) button")
-    button.click()
+    head = page.locator(f"#table-grid thead th:nth-child({asr})")
+    head.locator("button").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
     assert column(page, "grid", asr) == sorted(column(page, "grid", asr))
-    assert button.locator("..").get_attribute("aria-sort") == "ascending"
-    button.press("Enter")
+    head.locator("button").press("Enter")
+    expect(head).to_have_attribute("aria-sort", "descending")
     assert column(page, "grid", asr) == sorted(column(page, "grid", asr), reverse=True)
 
 
@@ -95,32 +107,40 @@ def test_exports_download_what_the_table_shows(page: playwright.Page) -> None:
 
 
 def test_chart_has_tooltips_by_pointer_and_keyboard_axes_and_series(page: playwright.Page) -> None:
-    mark = page.locator("#frontier figure:not([hidden]) .mark").first
+    mark = settled(page, page.locator("#frontier figure:not([hidden]) .mark").first)
     mark.hover()
     tooltip = page.locator("#tooltip")
-    assert "original" in tooltip.inner_text()
-    assert "%" in tooltip.inner_text()
+    expect(tooltip).to_be_visible()
+    expect(tooltip).to_contain_text(re.compile("original.*%"))
     page.keyboard.press("Escape")
-    assert tooltip.is_hidden()
+    expect(tooltip).to_be_hidden()
     mark.focus()
-    assert tooltip.is_visible()
+    expect(tooltip).to_be_visible()
     page.get_by_text("Latency", exact=True).click()
-    assert page.locator("#frontier figure[data-axis=latency]").is_visible()
-    assert page.locator("#frontier figure[data-axis=size]").is_hidden()
-    shown = page.locator("#frontier figure:not([hidden]) .mark:visible").count()
+    expect(page.locator("#frontier figure[data-axis=latency]")).to_be_visible()
+    expect(page.locator("#frontier figure[data-axis=size]")).to_be_hidden()
+    marks = page.locator("#frontier figure:not([hidden]) .mark:visible")
+    shown = marks.count()
     page.get_by_role("button", name="Under MHM").click()
-    assert page.locator("#frontier figure:not([hidden]) .mark:visible").count() == shown - 4
+    expect(marks).to_have_count(shown - 4)
+
+
+def test_tooltip_follows_the_keyboard_to_marks_out_of_view(page: playwright.Page) -> None:
+    page.locator("#budget .mark").last.focus()  # far below: the browser scrolls to it
+    expect(page.locator("#tooltip")).to_be_visible()
+    settled(page, page.locator("#budget .mark").last)
+    expect(page.locator("#tooltip")).to_be_visible()
 
 
 def test_examples_filter_and_show_both_programs(page: playwright.Page) -> None:
-    assert "shown of" in page.locator("#example-count").inner_text()
+    expect(page.locator("#example-count")).to_contain_text("shown of")
     page.select_option("#filter-attack", "mhm")
     page.select_option("#filter-variant", "int8")
-    rows = page.locator("#example-list .row small").all_inner_texts()
-    assert rows
-    assert all("int8 · MHM · broken, with proof" in row for row in rows)
+    rows, told = page.locator("#example-list .row small"), "int8 · MHM · broken, with proof"
+    expect(rows.filter(has_not_text=told)).to_have_count(0)
+    expect(rows.first).to_have_text(told)
     detail = page.locator("#example-detail")
-    assert detail.locator(".codes h4").all_inner_texts() == ["Original", "Adversarial"]
+    expect(detail.locator(".codes h4")).to_have_text(["Original", "Adversarial"])
     before, after = (detail.locator(".code").nth(i).locator("mark").all_inner_texts() for i in (0, 1))
     assert len(before) == len(after) > 0
     pairs = {tuple(text.split(" → ")) for text in detail.locator(".renames li").all_inner_texts()}
@@ -128,11 +148,11 @@ def test_examples_filter_and_show_both_programs(page: playwright.Page) -> None:
     first = detail.locator("h3").inner_text()
     page.locator("#example-list").focus()
     page.keyboard.press("ArrowDown")
-    assert detail.locator("h3").inner_text() != first
+    expect(detail.locator("h3")).not_to_have_text(first)
     page.select_option("#filter-status", "skipped")
-    assert "Not attackable: misclassified" in detail.inner_text()
+    expect(detail).to_contain_text("Not attackable: misclassified")
     page.fill("#filter-text", "no such text anywhere")
-    assert "No outcome matches" in detail.inner_text()
+    expect(detail).to_contain_text("No outcome matches")
 
 
 def test_list_renders_only_what_is_in_view(page: playwright.Page) -> None:
@@ -145,22 +165,23 @@ def test_list_renders_only_what_is_in_view(page: playwright.Page) -> None:
 
 
 def test_themes_and_narrow_screens(page: playwright.Page) -> None:
-    background = "getComputedStyle(document.body).backgroundColor"
-    light = page.evaluate(background)
+    body = page.locator("body")
+    white, light = "rgb(255, 255, 255)", "rgb(251, 250, 246)"
+    expect(body).to_have_css("background-color", light)
     page.emulate_media(color_scheme="dark")
-    dark = page.evaluate(background)
-    assert dark != light
+    dark = "rgb(21, 22, 26)"
+    expect(body).to_have_css("background-color", dark)
     page.locator("#theme").click()
-    assert page.evaluate(background) == light
+    expect(body).to_have_css("background-color", light)
     page.locator("#theme").click()
     page.emulate_media(color_scheme="light")
-    assert page.evaluate(background) == dark
+    expect(body).to_have_css("background-color", dark)
     page.emulate_media(color_scheme="dark", media="print")
-    assert page.evaluate(background) == "rgb(255, 255, 255)"
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    expect(body).to_have_css("background-color", white)
+    expect(body).to_have_css("color", "rgb(0, 0, 0)")
     page.emulate_media(color_scheme="light", media="screen")
     page.set_viewport_size({"width": 360, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.wait_for_function("innerWidth === 360 && document.documentElement.scrollWidth <= 360")
 
 
 def test_hostile_code_is_shown_and_runs_nothing(open_page: Opener, tmp_path: Path) -> None:
@@ -168,7 +189,8 @@ def test_hostile_code_is_shown_and_runs_nothing(open_page: Opener, tmp_path: Pat
     page.select_option("#filter-status", "")
     seen = ""
     page.locator("#example-list").focus()
-    for _ in range(12):
+    for index in range(12):
+        expect(page.locator("#example-list")).to_have_attribute("aria-activedescendant", f"example-{index}")
         seen += page.locator("#example-detail").inner_text()
         page.keyboard.press("ArrowDown")
     assert "</script><script>window.owned = 1</script>" in seen
@@ -181,9 +203,18 @@ def test_hostile_code_is_shown_and_runs_nothing(open_page: Opener, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_large_page_opens_within_three_seconds(open_page: Opener, tmp_path: Path) -> None:
+def test_large_study_makes_a_page_that_opens_and_scrolls(open_page: Opener, tmp_path: Path) -> None:
+    """How fast is for ``benchmarks/report.py`` to say; here: it is small enough, complete, and alive."""
     from synthetic_view import build_view
 
-    page = open_page(write_report(build_view(samples=3000), tmp_path))
-    timing = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-    assert timing < 3000
+    path = write_report(build_view(samples=3000), tmp_path)
+    assert path.stat().st_size < 20_000_000
+    page = open_page(path)
+    expect(page.locator("#example-count")).to_contain_text("outcomes")
+    page.select_option("#filter-status", "")
+    expect(page.locator("#example-list .row").first).to_have_attribute("aria-posinset", "1")
+    page.locator("#example-list").evaluate("list => { list.scrollTop = list.scrollHeight; }")
+    last = page.locator("#example-list .row").last
+    total = int(last.get_attribute("aria-setsize") or 0)
+    assert total > 3000
+    expect(last).to_have_attribute("aria-posinset", str(total))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from durometer.code.witness import Witness
     from durometer.corpora.adversarial import ExampleFile
     from durometer.report.audit_tables import AuditedFile
+    from durometer.victims.similarity import CodeEncoder
 
 
 def command(
@@ -39,6 +40,12 @@ def command(
         bool, typer.Option("--compile", help="Ask this machine's compiler too (javac, gcc, Python).")
     ] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="Add the six metrics in both readings.")] = False,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model for the metric ACS: a saved victim or a transformers folder; implies --metrics."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write a row per example: .parquet, .jsonl or .csv.")
@@ -77,6 +84,7 @@ def command(
             )
     if out is not None:
         check_rows_path(out)
+    model = _encoder(encoder)
     pairs = read_originals(originals) if originals is not None else None
     read = [
         read_adversarial_examples(path, original=original, adversarial=adversarial, originals=pairs)
@@ -88,7 +96,8 @@ def command(
             done = audit_file(
                 one, language=language, strict=strict, witness_for=witness_for, on_example=advance
             )
-            audited.append(replace(done, metrics=metrics_of(done)) if metrics else done)
+            wanted = metrics or model is not None
+            audited.append(replace(done, metrics=metrics_of(done, model)) if wanted else done)
     if out is not None:
         write_rows(audited, out)
     if html is not None:
@@ -98,6 +107,14 @@ def command(
         return
     shown = [*audited, total(audited)] if len(audited) > 1 else audited
     print("\n\n".join("\n".join([*in_words(file), *metrics_in_words(file)]) for file in shown))
+
+
+def _encoder(folder: Path | None) -> CodeEncoder | None:
+    if folder is None:
+        return None
+    from durometer.victims.similarity import load_encoder
+
+    return load_encoder(folder)
 
 
 @contextmanager

@@ -18,6 +18,13 @@ def command(
         bool,
         typer.Option("--transfer", help="First show each variant's examples to the others (runs models)."),
     ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="First let a model read every example, for ACS: `own` (each victim's uncompressed form), "
+            "or the folder of a saved victim or a transformers model."
+        ),
+    ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Show the page on 127.0.0.1 and follow the run; Ctrl-C ends it.")
     ] = False,
@@ -27,6 +34,7 @@ def command(
     """Write report.html and results.json of a run, and print its tables."""
     from durometer.report import to_json, write_report
     from durometer.report.results import build_results
+    from durometer.report.similarity import measure_similarity, read_similarity
     from durometer.report.transfer import measure_transfer, read_transfer
     from durometer.study.store import load_run
 
@@ -35,7 +43,8 @@ def command(
         _serve(run, port)
         return
     shown = measure_transfer(run) if transfer else read_transfer(run)
-    results = build_results(view, shown)
+    alike = measure_similarity(run, encoder) if encoder else read_similarity(run)
+    results = build_results(view, shown, alike)
     folder = out or run
     page = write_report(view, folder, results)
     if exports:

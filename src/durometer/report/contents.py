@@ -11,6 +11,19 @@ from durometer.report.tables import Cell, Column, Table
 Record = Mapping[str, Any]
 
 
+GRID = (
+    "robust_accuracy",
+    "asr",
+    "amq_success",
+    "amq_attacked",
+    "icr",
+    "tcr",
+    "acs",
+    "aed",
+    "valid_percent",
+)
+
+
 def all_tables(results: Record) -> list[Table]:
     """Return every table of the report, in the order of the page."""
     return [
@@ -66,8 +79,8 @@ def variants_table(results: Record) -> Table:
 
 def grid_table(results: Record) -> Table:
     """Return the measures of every variant under every attack, and under all attacks together."""
-    keys = ("robust_accuracy", "asr", "amq_success", "amq_attacked", "icr", "tcr", "aed", "valid_percent")
     cells = _ordered(results, [*results["pooled"], *results["union"]])
+    keys = [key for key in GRID if key != "acs" or results["similarity"]["encoders"]]
     columns = (
         *_names(cells),
         Column("attack", "Attack", numeric=False),
@@ -93,7 +106,13 @@ def grid_table(results: Record) -> Table:
     )
     if results["union"]:
         caption += " “All attacks”: broken by any of them, at the queries of all."
+    caption += f" ACS: {_similarity(results['similarity'])}."
     return Table("grid", "Under attack", caption, columns, rows)
+
+
+def _similarity(record: Record) -> str:
+    readers = list(dict.fromkeys(reader["encoder"] for reader in record["encoders"]))
+    return f"cosine of mean hidden states of {words.listing(readers)}" if readers else str(record["reason"])
 
 
 def seeds_table(results: Record) -> Table:
@@ -303,7 +322,8 @@ def estimate_cell(key: str, estimate: Record | None) -> Cell:
         return Cell(words.DASH)
     low, high = estimate["low"], estimate["high"]
     text = words.measured(key, estimate["value"])
-    return Cell(text, estimate["value"], words.interval(low, high), low, high, estimate["n"])
+    bounds = words.interval(low, high, words.MEASURES[key].digits)
+    return Cell(text, estimate["value"], bounds, low, high, estimate["n"])
 
 
 def _measure(key: str) -> Column:

@@ -11,7 +11,7 @@ from durometer.stats.measures import CellMeasures
 
 ORIGINAL = "original"
 RATES = ("accuracy", "robust_accuracy", "asr", "icr", "tcr")
-AMOUNTS = ("amq_success", "amq_attacked", "aed")
+AMOUNTS = ("amq_success", "amq_attacked", "aed", "acs")
 Record = dict[str, Any]
 
 

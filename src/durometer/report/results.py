@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from durometer.report.across import across_cells
 from durometer.report.answer import answer
 from durometer.report.comparisons import compare_variants, original_of
 from durometer.report.records import Record, measures_record, plain, rate
+from durometer.report.similarity import similarity_record, with_similarity
 from durometer.report.transfer import transfer_records
 from durometer.report.words import measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
@@ -29,11 +31,15 @@ from durometer.study.view import RunView, VariantRecord
 from durometer.tasks.base import TASKS
 
 
-def build_results(view: RunView, transfer: pl.DataFrame | None = None) -> Record:
+def build_results(
+    view: RunView, transfer: pl.DataFrame | None = None, similarity: pl.DataFrame | None = None
+) -> Record:
     """Return the record of ``view``: JSON-able, finite numbers only, the same rows giving the same record.
 
-    ``transfer`` holds the answers of other variants to the examples, where somebody asked for them.
+    ``transfer`` holds the answers of other variants to the examples, ``similarity`` what a model says of
+    them, where somebody asked for it.
     """
+    view = replace(view, outcomes=with_similarity(view.outcomes, similarity))
     results: Record = {
         "schema": 1,
         "study": {
@@ -54,6 +60,7 @@ def build_results(view: RunView, transfer: pl.DataFrame | None = None) -> Record
         "comparisons": compare_variants(view),
         **across_cells(view),
         "transfer": transfer_records(transfer),
+        "similarity": similarity_record(similarity),
         "methods": _methods(view.config),
         "provenance": plain(view.provenance),
         "config": plain(view.config),

@@ -52,7 +52,7 @@ def measure_transfer(run: Path, device: str = "cpu") -> pl.DataFrame:
             groups[node.cell.task, node.cell.victim, node.cell.seed].append(node)
     rows = [row for cells in groups.values() for row in _group(cells, artefacts, device)]
     frame = pl.DataFrame(rows, schema=SCHEMA)
-    write_bytes(run / FILE, _parquet(frame))
+    write_bytes(run / FILE, parquet_bytes(frame))
     return frame
 
 
@@ -114,7 +114,8 @@ def _right(victim: Any, samples: list[Sample]) -> list[bool]:
     return answers
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
+    """Return ``frame`` as a Parquet file."""
     import io
 
     buffer = io.BytesIO()

@@ -36,6 +36,9 @@ MEASURES: dict[str, Measure] = {
             "icr", "ICR", "Identifier change rate: renamed identifiers, of those in proven successes", "%"
         ),
         Measure("tcr", "TCR", "Token change rate: changed tokens, of those in proven successes", "%"),
+        Measure(
+            "acs", "ACS", "Average code similarity: cosine of a proven success and its original", digits=3
+        ),
         Measure("aed", "AED", "Average edit distance of a proven success, in characters"),
         Measure(
             "valid_percent", "Proven", "Reported successes that hold: same program, label flips alone", "%"

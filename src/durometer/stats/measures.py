@@ -18,6 +18,8 @@ amq_attacked       model queries, mean over A: the cost of trying         querie
 icr                Σ renamed / Σ renameable identifiers, over V           fraction
 tcr                Σ changed / Σ code tokens, over V                      fraction
 aed                summed character edits, mean over V                    characters
+acs                cosine that a model sees, mean over V (column           cosine
+                   ``similarity``, where somebody asked a model)
 valid_share        V / reported                                           fraction
 =================  =====================================================  =====================
 
@@ -57,6 +59,7 @@ MEASURES = (
     "icr",
     "tcr",
     "aed",
+    "acs",
     "valid_share",
 )
 _NOT_ATTACKED = [str(status) for status in Status if not status.attacked]
@@ -167,6 +170,8 @@ def accuracy(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Es
 
 
 def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
+    known = "similarity" in outcomes.columns
+    similarity = pl.col("similarity") if known else pl.lit(None, pl.Float64)
     columns = outcomes.select(
         correct=CORRECT,
         robust=ROBUST,
@@ -179,6 +184,8 @@ def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
         tokens=pl.col("tokens"),
         changed_tokens=pl.col("changed_tokens"),
         edit_distance=pl.col("edit_distance"),
+        similarity=similarity.fill_null(0.0),
+        compared=similarity.is_not_null(),
     )
 
     def column(name: str) -> Floats:
@@ -194,6 +201,7 @@ def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
         "icr": Ratio(column("renamed") * success, column("identifiers") * success),
         "tcr": Ratio(column("changed_tokens") * success, column("tokens") * success),
         "aed": Ratio(column("edit_distance") * success, success),
+        "acs": Ratio(column("similarity") * success, success * column("compared")),
         "valid_share": Ratio(success, column("reported"), proportion=True),
     }
     return [by_name[name] for name in MEASURES]

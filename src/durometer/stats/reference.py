@@ -37,6 +37,7 @@ from rapidfuzz.distance import Levenshtein
 from durometer.errors import InputError
 
 TRUNCATION = 510  # tokens: 512 positions of the encoder less the two special ones
+Encode = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 METRICS = ("asr", "amq", "icr", "tcr", "acs", "aed")
 _BROKEN_LINE_FEED, _LINE_FEED = '"\n"', '"\\n"'
 
@@ -70,16 +71,15 @@ def reference_metrics(records: Sequence[ReferenceRecord]) -> dict[str, float | N
     Besides :data:`METRICS`: ``asr_raw`` (|S| / |A|), ``icr_successes`` and ``tcr_successes`` (the same
     numerators over C alone, which the script does not print).
     """
-    counted = [r for r in records if r.success and _same_length(r)]
+    counted = [r for r in records if r.success and has_same_length(r)]
     names = [[old for old, new in record.renames if old != new] for record in counted]
     renamed = sum(map(len, names))
     changed, edits = 0, 0
     for record, old_names in zip(counted, names, strict=True):
-        before = list(record.original_tokens or ())[:TRUNCATION]
-        after = list(record.adversarial_tokens or ())[:TRUNCATION]
+        before, after = reference_tokens(record)
         spelled = set(old_names)
         changed += sum(token in spelled for token in before)
-        edits += _edits(before, [_LINE_FEED if token == _BROKEN_LINE_FEED else token for token in after])
+        edits += _edits(before, after)
     successes = [record for record in records if record.success]
     return {
         "asr": _percent(len(counted), len(records)),
@@ -92,6 +92,19 @@ def reference_metrics(records: Sequence[ReferenceRecord]) -> dict[str, float | N
         "icr_successes": _percent(renamed, sum(record.identifiers for record in counted)),
         "tcr_successes": _percent(changed, sum(record.tokens for record in counted)),
     }
+
+
+def has_same_length(record: ReferenceRecord) -> bool:
+    """Whether the script counts a success: both programs have tokens, and as many."""
+    before, after = record.original_tokens, record.adversarial_tokens
+    return before is not None and after is not None and len(before) == len(after)
+
+
+def reference_tokens(record: ReferenceRecord) -> tuple[list[str], list[str]]:
+    """Return the tokens of both programs as the script compares them: the first 510, line feeds restored."""
+    before = list(record.original_tokens or ())[:TRUNCATION]
+    after = list(record.adversarial_tokens or ())[:TRUNCATION]
+    return before, [_LINE_FEED if token == _BROKEN_LINE_FEED else token for token in after]
 
 
 def sound_metrics(records: Sequence[ReferenceRecord]) -> dict[str, float | None]:
@@ -130,7 +143,7 @@ def sound_metrics(records: Sequence[ReferenceRecord]) -> dict[str, float | None]
 def code_similarities(
     originals: Sequence[str],
     adversarials: Sequence[str],
-    encode: Callable[[Sequence[str]], npt.NDArray[np.floating]],
+    encode: Encode,
 ) -> npt.NDArray[np.float64]:
     """Return the cosine of each pair under any encoder, shape (pairs,): what ACS averages.
 
@@ -150,11 +163,6 @@ def code_similarities(
     cosines: npt.NDArray[np.float64] = np.full(len(before), np.nan)
     np.divide(products, norms, out=cosines, where=norms > 0)
     return cosines
-
-
-def _same_length(record: ReferenceRecord) -> bool:
-    before, after = record.original_tokens, record.adversarial_tokens
-    return before is not None and after is not None and len(before) == len(after)
 
 
 def _edits(before: Sequence[str], after: Sequence[str]) -> int:

@@ -39,7 +39,11 @@
     document.addEventListener(show, (event) => { const owner = tipOf(event.target); if (owner) showTip(owner); });
     document.addEventListener(hide, () => { tooltip.hidden = true; });
   }
-  addEventListener("scroll", () => { tooltip.hidden = true; }, { passive: true });
+  addEventListener("scroll", () => {
+    const owner = tipOf(document.activeElement); // the keyboard scrolls to what it reaches: its tip follows
+    if (owner && !tooltip.hidden) showTip(owner);
+    else tooltip.hidden = true;
+  }, { passive: true });
   addEventListener("keydown", (event) => { if (event.key === "Escape") tooltip.hidden = true; });
 
   /* Tables: a click sorts, a second one turns the order round; export as CSV or LaTeX. */
