@@ -2,8 +2,8 @@
 
     python benchmarks/report.py [--samples 26000] [--chromium /usr/bin/chromium]
 
-The study is the synthetic one of the tests: 4 variants, 2 attacks, one seed, every sample a snippet of its own,
-so 26,000 samples are 208,000 outcomes. Without a browser (or Playwright) the opening is not timed.
+The study is the synthetic one of the tests: 4 variants, 2 attacks, one seed, every sample a snippet of its
+own, so 26,000 samples are 208,000 outcomes. Without a browser (or Playwright) the opening is not timed.
 """
 
 from __future__ import annotations
