@@ -61,6 +61,7 @@ COMPRESSIONS: Registry[type[Compression]] = Registry(
     {
         "magnitude_prune": "durometer.compress.prune_configs:MagnitudePrune",
         "structured_prune": "durometer.compress.prune_configs:StructuredPrune",
+        "movement_prune": "durometer.compress.prune_configs:MovementPrune",
         "extra_training": "durometer.compress.prune_configs:ExtraTraining",
         "int8": "durometer.compress.configs:Int8",
         "int4": "durometer.compress.configs:Int4",

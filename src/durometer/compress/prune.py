@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from durometer.compress.prune_configs import MagnitudePrune
+from durometer.compress.prune_configs import MagnitudePrune, Recovering
 from durometer.compress.recover import recover
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
@@ -16,32 +17,42 @@ from durometer.victims.loop import Progress, silent
 from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import SPARSE
 
-ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "c_attn")
+ATTENTION = ("query", "key", "value", "q_proj", "k_proj", "v_proj", "c_attn", "q", "k", "v")
 
 
-def prunable(network: nn.Module, targets: str = "all") -> dict[str, Tensor]:
-    """Return the weights of the encoder's linears (GPT-2's Conv1D too): no embeddings, biases or head."""
-    return {
+def prunable(victim: SavedVictim, targets: str = "all") -> dict[str, Tensor]:
+    """Return the weights of the encoder's linears (GPT-2's Conv1D too): no embeddings, biases or head.
+
+    Raises:
+        RefusedError: there are none of the wanted kind.
+
+    """
+    found = {
         f"{name}.weight": module.weight
-        for name, module in network.named_modules()
+        for name, module in victim.network.named_modules()
         if isinstance(module, nn.Linear | Conv1D)
         and name.startswith("encoder.")
         and "lm_head" not in name  # tied to the embeddings
         and (targets == "all" or name.rsplit(".", 1)[-1] in ATTENTION)
     }
+    if not found:
+        raise RefusedError(f"no {targets} linears to prune", where=victim.name)
+    return found
 
 
-def magnitude_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
-    """Return which weights stay: all but exactly the ``sparsity`` share of least magnitude, taken together.
+def lowest_masks(scores: Mapping[str, Tensor], sparsity: float, scope: str) -> dict[str, Tensor]:
+    """Return which weights stay: all but exactly the ``sparsity`` share of least score.
 
-    Equal magnitudes fall in order of name and position, so the masks are deterministic.
+    Taken from all matrices together (``scope="global"``) or from each. Equal scores fall in order of name and
+    position, so the masks are deterministic.
     """
-    flat = torch.cat([weight.detach().abs().reshape(-1) for weight in weights.values()])
-    keep = torch.ones(len(flat), dtype=torch.bool)
+    if scope == "layer":
+        return {name: lowest_masks({name: s}, sparsity, "global")[name] for name, s in scores.items()}
+    flat = torch.cat([score.detach().reshape(-1) for score in scores.values()])
+    keep = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
     keep[torch.argsort(flat, stable=True)[: round(sparsity * len(flat))]] = False
-    sizes = [weight.numel() for weight in weights.values()]
-    parts = torch.split(keep, sizes)
-    return {name: part.reshape(weights[name].shape) for name, part in zip(weights, parts, strict=True)}
+    parts = torch.split(keep, [score.numel() for score in scores.values()])
+    return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
 
 
 def magnitude_prune(
@@ -61,13 +72,24 @@ def magnitude_prune(
 
     """
     pruned = victim.copy()
-    weights = prunable(pruned.network, config.targets)
-    if not weights:
-        raise RefusedError(f"no {config.targets} linears to prune", where=victim.name)
-    if config.scope == "global":
-        masks = magnitude_masks(weights, config.sparsity)
-    else:
-        masks = {k: magnitude_masks({k: w}, config.sparsity)[k] for k, w in weights.items()}
+    magnitudes = {name: weight.detach().abs() for name, weight in prunable(pruned, config.targets).items()}
+    masks = lowest_masks(magnitudes, config.sparsity, config.scope)
+    return finish(pruned, victim, masks, config, data, seed=seed, progress=progress, work=work)
+
+
+def finish(
+    pruned: SavedVictim,
+    original: SavedVictim,
+    masks: Mapping[str, Tensor],
+    config: Recovering,
+    data: Corpus | None,
+    *,
+    seed: int,
+    progress: Progress,
+    work: Path | None,
+) -> SavedVictim:
+    """Zero what the masks leave out, recover with the zeros held, and store sparse."""
+    weights = {name: pruned.network.get_parameter(name) for name in masks}
 
     @torch.no_grad()
     def apply_masks() -> None:
@@ -76,10 +98,10 @@ def magnitude_prune(
 
     apply_masks()
     recover(
-        pruned, victim, config, data,
+        pruned, original, config, data,
         seed=seed, after_step=apply_masks, progress=progress, work=work,
     )  # fmt: skip
-    for name in weights:
+    for name in masks:
         pruned.packing[name] = SPARSE[pruned.packing.get(name, "dense")]
     pruned.settle()
     return pruned

@@ -69,6 +69,39 @@ class MagnitudePrune(Recovering):
         return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
+class MovementPrune(Recovering):
+    """Zero the weights that fine-tuning moves towards zero (unstructured); simulated: not faster.
+
+    Sanh et al., "Movement pruning", NeurIPS 2020, section 4: scores add up −weight · gradient while the
+    sparsity rises along a cubic to ``sparsity`` at two thirds of ``epochs``; weights that are masked keep
+    their value and may come back until then. Departures: the scores are summed without momentum, and the
+    masks are ranked over all matrices together, as in the released code's global variant.
+    """
+
+    simulated: ClassVar[bool] = True
+    kind: Literal["movement_prune"] = "movement_prune"
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    scope: Literal["global", "layer"] = "global"
+    targets: Literal["all", "attention"] = "all"
+    epochs: float = Field(default=3.0, gt=0)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    batch: int = Field(default=32, ge=1)
+
+    def describe(self) -> str:
+        """See the base class."""
+        where = "globally" if self.scope == "global" else "in each matrix"
+        what = f"{share(self.sparsity)} of {TARGETS[self.targets]}"
+        return f"{what} pruned by movement over {self.epochs:g} epochs, {where}{self.recovery_words()}"
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.movement``."""
+        from durometer.compress.movement import movement_prune
+
+        return movement_prune(victim, self, data, seed=seed, progress=progress, work=work)
+
+
 class StructuredPrune(Recovering):
     """Remove attention heads, feed-forward columns and whole layers: really smaller, really faster.
 
