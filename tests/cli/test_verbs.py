@@ -109,7 +109,18 @@ def test_ls(kind):
     assert code == 0, err
     entries = json.loads(out)
     assert entries
-    assert all(set(entry) == {"name", "description"} for entry in entries)
+    assert all(entry["name"] and entry.keys() >= {"name", "description"} for entry in entries)
+
+
+def test_ls_shows_what_a_compression_takes_and_follows():
+    code, out, err = toy_runs.call("ls", "compressions", "--json")
+    assert code == 0, err
+    entry = next(entry for entry in json.loads(out) if entry["name"] == "structured_prune")
+    assert entry["options"]["importance"] == "magnitude|first_order"
+    assert "Michel" in entry["source"]
+    code, out, err = toy_runs.call("ls", "compressions")
+    assert code == 0, err
+    assert "importance=magnitude|first_order" in out
 
 
 def test_ls_of_an_unknown_kind_suggests():

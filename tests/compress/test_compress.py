@@ -17,6 +17,7 @@ from durometer.compress.prune import lowest_masks, prunable
 from durometer.compress.prune_configs import MagnitudePrune
 from durometer.corpora.base import Corpus
 from durometer.errors import ConfigurationError, InputError, RefusedError, UnknownNameError
+from durometer.study.config import VariantConfig
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.measure import latencies, nonzero_parameters, parameters, size_bytes
@@ -173,3 +174,21 @@ def test_every_registered_kind_parses_and_describes_itself(kind: str) -> None:
     assert config.describe()
     assert type(config).__doc__
     assert parse_compression(config.model_dump()) == config
+
+
+def test_recipes_of_a_study_file_compose_and_read_well() -> None:
+    steps = [
+        {"kind": "distill", "student": "half"},
+        {"kind": "structured_prune", "heads": 0.5, "feed_forward": 0.5, "recover": "distill"},
+        "int4",
+    ]
+    recipe = VariantConfig.model_validate(steps).recipe
+    parsed = [parse_compression({"kind": step.kind, **step.options}) for step in recipe]
+    assert [step.describe() for step in parsed[1:]] == [
+        "50 % of the heads and 50 % of the feed-forward columns removed by magnitude, "
+        "then distilled from the original for 1 epoch",
+        "int4 weights in groups of 64, int8 embeddings",
+    ]
+    assert MagnitudePrune(sparsity=0.3, targets="attention", scope="layer").describe() == (
+        "30 % of the query, key and value weights pruned by magnitude, in each matrix"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -25,23 +25,32 @@ def command(
     """List attacks, compressions, tasks, corpora, languages, victims or studies."""
     from importlib import import_module
     from json import dumps
+    from textwrap import fill
 
     from durometer.errors import UnknownNameError
     from durometer.study.source import suggest
 
     if kind not in KINDS:
         raise UnknownNameError(f"unknown kind {kind!r}", hint=suggest(kind, list(KINDS)))
-    entries: dict[str, str] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for place in KINDS[kind].split():
         module, _, attribute = place.partition(":")
         registry = getattr(import_module(module), attribute)
-        entries |= {name: describe(registry, name) for name in registry}
+        entries |= {
+            name: {"name": name, "description": describe(registry, name), **details(registry, name)}
+            for name in registry
+        }
     if json:
-        print(dumps([{"name": name, "description": text} for name, text in entries.items()], indent=1))
+        print(dumps(list(entries.values()), indent=1))
         return
     width = max(map(len, entries), default=0)
-    for name, text in entries.items():
-        print(f"{name:<{width}}  {text}".rstrip())
+    for name, entry in entries.items():
+        print(f"{name:<{width}}  {entry['description']}".rstrip())
+        if entry.get("options"):
+            shown = ", ".join(f"{option}={value}" for option, value in entry["options"].items())
+            print(fill(shown, 110, initial_indent=" " * (width + 4), subsequent_indent=" " * (width + 4)))
+        if entry.get("source"):
+            print(f"{'':<{width + 4}}[{entry['source']}]")
 
 
 def describe(registry: Any, name: str) -> str:
@@ -52,3 +61,18 @@ def describe(registry: Any, name: str) -> str:
     entry = registry.get(name)
     documented = inspect.isclass(entry) or inspect.isfunction(entry)
     return (inspect.getdoc(entry) or "").partition("\n")[0] if documented else ""
+
+
+def details(registry: Any, name: str) -> dict[str, Any]:
+    """Return a compression's options with their defaults and choices, and the paper that it follows."""
+    entry = None if isinstance(registry, dict) else registry.get(name)
+    if not hasattr(entry, "source") or not hasattr(entry, "model_fields"):
+        return {}
+    options = {}
+    for option, field in entry.model_fields.items():
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        others = [str(choice) for choice in choices if choice != field.default]
+        if option != "kind":
+            default = "" if field.default is None else str(field.default)
+            options[option] = "|".join([default, *others])
+    return {"options": options, "source": entry.source}

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 class Compression(BaseModel, ABC):
     """One step of a recipe. ``kind`` names it in files; ``simulated`` says that nothing really computes less.
 
-    A subclass sets ``kind: Literal["…"] = "…"``, its options as fields, and ``apply``.
+    A subclass sets ``kind: Literal["…"] = "…"``, ``source``, its options as fields, and ``apply``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     simulated: ClassVar[bool] = False
+    source: ClassVar[str] = ""  # the paper that it follows
     kind: str
 
     @abstractmethod

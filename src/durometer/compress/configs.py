@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
@@ -19,6 +19,7 @@ class Int8(Compression):
     Weight-only and symmetric; expanded to fp32 when loaded, so gradients are real and rows independent.
     """
 
+    source: ClassVar[str] = "absolute maximum of a row, rounded to nearest"
     kind: Literal["int8"] = "int8"
 
     def apply(
@@ -41,6 +42,7 @@ class Int4(Compression):
     nearest); expanded to fp32 when loaded, so gradients are real and rows independent.
     """
 
+    source: ClassVar[str] = "groups as in GPTQ, Frantar et al., ICLR 2023; its round-to-nearest baseline"
     kind: Literal["int4"] = "int4"
     group_size: Literal[32, 64, 128] = 64
 

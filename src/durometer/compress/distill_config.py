@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -86,6 +86,7 @@ class Distill(Compression):
     summaries take the place of its probabilities (Kim and Rush, EMNLP 2016).
     """
 
+    source: ClassVar[str] = "Hinton et al. 2015; Shi et al., ASE 2022"
     kind: Literal["distill"] = "distill"
     student: StudentShape | str | None = None
     layers: float = Field(default=0.5, gt=0, le=1)

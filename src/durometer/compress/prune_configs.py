@@ -37,7 +37,7 @@ class Recovering(Compression):
         if self.recover == "none":
             return ""
         how = "fine-tuned" if self.recover == "plain" else "distilled from the original"
-        return f", then {how} for {self.recovery_epochs:g} epochs"
+        return f", then {how} for {epochs(self.recovery_epochs)}"
 
 
 class MagnitudePrune(Recovering):
@@ -49,6 +49,7 @@ class MagnitudePrune(Recovering):
     """
 
     simulated: ClassVar[bool] = True
+    source: ClassVar[str] = "Han et al., NeurIPS 2015; on code models d'Aloisio et al., SANER 2025"
     kind: Literal["magnitude_prune"] = "magnitude_prune"
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     scope: Literal["global", "layer"] = "global"
@@ -79,6 +80,7 @@ class MovementPrune(Recovering):
     """
 
     simulated: ClassVar[bool] = True
+    source: ClassVar[str] = "Sanh et al., NeurIPS 2020"
     kind: Literal["movement_prune"] = "movement_prune"
     sparsity: float = Field(default=0.5, gt=0, lt=1)
     scope: Literal["global", "layer"] = "global"
@@ -91,7 +93,7 @@ class MovementPrune(Recovering):
         """See the base class."""
         where = "globally" if self.scope == "global" else "in each matrix"
         what = f"{share(self.sparsity)} of {TARGETS[self.targets]}"
-        return f"{what} pruned by movement over {self.epochs:g} epochs, {where}{self.recovery_words()}"
+        return f"{what} pruned by movement over {epochs(self.epochs)}, {where}{self.recovery_words()}"
 
     def apply(
         self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
@@ -111,6 +113,7 @@ class StructuredPrune(Recovering):
     layer, ``"global"`` ranks across layers and leaves at least one head and column in each.
     """
 
+    source: ClassVar[str] = "Michel et al., NeurIPS 2019; Molchanov et al., ICLR 2017"
     kind: Literal["structured_prune"] = "structured_prune"
     heads: float = Field(default=0.0, ge=0, lt=1)
     feed_forward: float = Field(default=0.0, ge=0, lt=1)
@@ -164,3 +167,8 @@ TARGETS = {"all": "the weights", "attention": "the query, key and value weights"
 def share(fraction: float) -> str:
     """Return a fraction as a percentage."""
     return f"{fraction * 100:g} %"
+
+
+def epochs(number: float) -> str:
+    """Return a number of epochs in words."""
+    return f"{number:g} epoch" + ("" if number == 1 else "s")
