@@ -65,7 +65,7 @@ def describe(registry: Any, name: str) -> str:
 
 def details(registry: Any, name: str) -> dict[str, Any]:
     """Return a compression's options with their defaults and choices, and the paper that it follows."""
-    entry = None if isinstance(registry, dict) else registry.get(name)
+    entry: Any = None if isinstance(registry, dict) else registry.get(name)
     if not hasattr(entry, "source") or not hasattr(entry, "model_fields"):
         return {}
     options = {}
