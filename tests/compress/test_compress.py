@@ -158,6 +158,11 @@ def test_latencies_take_turns(victim: EncoderVictim, corpus: Corpus) -> None:
         ({"sparsity": 0.5}, ConfigurationError, "'kind'"),
         ({"kind": "magnitude_prune", "sparsity": 2}, ConfigurationError, "magnitude_prune.sparsity"),
         ({"kind": "int8", "bits": 4}, ConfigurationError, "int8.bits"),
+        (
+            {"kind": "structured_prune", "recovery_epochs": 2},
+            ConfigurationError,
+            "structured_prune: recovery_epochs has no effect",
+        ),
     ],
 )
 def test_bad_configurations_are_explained(

@@ -87,7 +87,8 @@ def parse_compression(values: Mapping[str, Any], *, where: str = "") -> Compress
         return COMPRESSIONS.get(kind).model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"{first['msg']} (got {first['input']!r})", where=f"{where}{': ' if where else ''}{kind}.{field}"
-        ) from error
+        field = "".join(f".{part}" for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        got = f" (got {first['input']!r})" if field else ""  # the whole step where fields disagree
+        place = f"{where}{': ' if where else ''}{kind}{field}"
+        raise ConfigurationError(f"{what}{got}", where=place) from error

@@ -68,7 +68,7 @@ def needed(data: Corpus | None, kind: str) -> Corpus:
 
     """
     if data is None:
-        raise InputError("training needs data", where=kind)
+        raise InputError("this step needs data", where=kind, hint="Give it a corpus with a training split.")
     return data
 
 
