@@ -17,7 +17,7 @@ def test_exact_and_near_duplicates_are_counted_apart() -> None:
     edited = LONG.replace("rows[20]", "rows[99]")
     splits = {"train": [sample(LONG)], "test": [sample(LONG + "\n\n"), sample(edited), sample("x = 1")]}
     assert leakage(splits) == Leakage(test=3, exact=1, near=1)
-    assert list(leakage(splits).notes().values())[0] == "1 of 3"
+    assert next(iter(leakage(splits).notes().values())) == "1 of 3"
 
 
 def test_partners_of_pairs_count_and_a_clean_corpus_has_no_note() -> None:

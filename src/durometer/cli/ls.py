@@ -11,7 +11,7 @@ KINDS = {
     "attacks": "durometer.attacks.base:ATTACKS",
     "compressions": "durometer.compress.base:COMPRESSIONS",
     "tasks": "durometer.tasks.base:TASKS",
-    "corpora": "durometer.study.corpusfile:BUILTIN durometer.corpora.base:CORPORA",
+    "corpora": "durometer.corpora.base:BUILTIN durometer.corpora.base:CORPORA",
     "languages": "durometer.code:LANGUAGES",
     "victims": "durometer.victims.presets:PRESETS",
     "studies": "durometer.study.presets:STUDIES",

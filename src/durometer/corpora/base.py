@@ -1,12 +1,12 @@
 """What a corpus is: named splits of samples with a content hash, and the registry of readers.
 
 A reader is one file and one line in ``CORPORA``; on the command line and in study files a corpus is
-named ``FORMAT:PATH[#split]``.
+named ``FORMAT:PATH[#split]``. A generator is one file and one line in ``BUILTIN``, and needs no path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,5 +59,17 @@ CORPORA: Registry[Reader] = Registry(
         "jsonl": "durometer.corpora.columns:jsonl",
         "csv": "durometer.corpora.columns:csv_table",
         "parquet": "durometer.corpora.columns:parquet",
+        "hub": "durometer.corpora.hub:hub",
+    },
+)
+
+BUILTIN: Registry[Callable[..., Corpus]] = Registry(
+    "built-in corpus",
+    {
+        "builtin-clones": "durometer.corpora.builtin_clones:builtin_clones",
+        "builtin-clones-algorithms": "durometer.corpora.natural_clones:clones_algorithms",
+        "builtin-clones-transformers": "durometer.corpora.natural_clones:clones_transformers",
+        "builtin-cwe": "durometer.corpora.builtin_cwe:builtin_cwe",
+        "builtin-summaries": "durometer.corpora.builtin_summaries:builtin_summaries",
     },
 )

@@ -1,56 +1,118 @@
-"""``FORMAT:PATH[#split]``: how a corpus is named on the command line and in study files."""
+"""``FORMAT:PATH[#split]`` or ``builtin-NAME[:option=value,…][#split]``: how the command line names a corpus.
+
+Study files name it the same way, with the options of a reader or generator in fields of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from durometer.corpora.base import CORPORA, Corpus
-from durometer.errors import InputError
+from durometer.corpora.base import BUILTIN, CORPORA, Corpus
+from durometer.errors import InputError, UnknownNameError
+
+DEFAULTS: Mapping[str, Mapping[str, int]] = {
+    "builtin-clones": {"pairs": 4000, "seed": 1},
+    "builtin-cwe": {"pairs": 2000, "seed": 1},
+    "builtin-summaries": {"seed": 1},
+}
+"""What a generator is asked for where the command line says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusSpec:
-    """A parsed name. ``split`` is None where none was given."""
+    """A parsed name. ``split`` is None where none was given; ``path`` is empty for a built-in corpus."""
 
     format: str
     path: str
     split: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.format}:{self.path}" + (f"#{self.split}" if self.split else "")
+        given = ",".join(f"{key}={value}" for key, value in self.options.items())
+        rest = self.path or given
+        return self.format + (f":{rest}" if rest else "") + (f"#{self.split}" if self.split else "")
 
-    def read(self, task: str, options: Mapping[str, Any] | None = None) -> Corpus:
-        """Read the corpus with its reader.
+    def read(
+        self, task: str, options: Mapping[str, Any] | None = None, *, allow_download: bool = False
+    ) -> Corpus:
+        """Read the corpus with its reader, or generate it.
+
+        ``options`` are the reader's or the generator's own; ``allow_download`` lets ``hub:`` use the network.
 
         Raises:
             UnknownNameError: no reader of this name.
-            InputError: the data cannot be used; says file and line.
+            InputError: the data cannot be used (says file and line), it is for another task, or an option
+                is unknown.
 
         """
-        return CORPORA.get(self.format)(self.path, split=self.split, task=task, **(options or {}))
+        given = {**self.options, **(options or {})}
+        if self.format == "hub" and allow_download:
+            given["allow_download"] = True
+        try:
+            if self.format in BUILTIN:
+                return self._generated(task, given)
+            return CORPORA.get(self.format)(self.path, split=self.split, task=task, **given)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise InputError(
+                str(error).partition("() ")[2], where=f"options of the corpus {self.format}"
+            ) from None
+
+    def _generated(self, task: str, options: Mapping[str, Any]) -> Corpus:
+        if self.path:
+            raise InputError(
+                f"a built-in corpus has no path {self.path!r}", where=self.format, hint="Give it options."
+            )
+        corpus = BUILTIN.get(self.format)(**options)
+        if corpus.task != task:
+            raise InputError(f"a corpus for the task {corpus.task}, not {task}", where=self.format)
+        if self.split is None:
+            return corpus
+        if self.split not in corpus.splits:
+            raise InputError(
+                f"no split {self.split!r}", where=self.format, hint=f"Splits: {', '.join(corpus.splits)}."
+            )
+        return replace(corpus, splits={self.split: corpus.splits[self.split]})
 
 
 def parse_spec(text: str) -> CorpusSpec:
-    """Parse ``FORMAT:PATH[#split]``; the split is what follows the last ``#`` if it holds no slash.
+    """Parse the name of a corpus; the split is what follows the last ``#`` if it holds no slash.
 
     Raises:
-        InputError: format or path is missing.
-        UnknownNameError: no reader of this name.
+        InputError: format or path is missing, or an option is not ``name=value``.
+        UnknownNameError: no reader or generator of this name.
 
     """
     name, colon, rest = text.partition(":")
+    plain, mark, split = name.partition("#")
+    if plain in BUILTIN:
+        rest, mark, split = rest.partition("#") if colon else ("", mark, split)
+        return CorpusSpec(plain, "", split or None, {**DEFAULTS.get(plain, {}), **_options(rest, text)})
     if not colon or not name or not rest:
         raise InputError(
             f"{text!r} names no corpus",
-            hint=f"Write FORMAT:PATH[#split], as in bigclonebench:DIR#test. Formats: {', '.join(CORPORA)}.",
+            hint="Write FORMAT:PATH[#split], as in bigclonebench:DIR#test, or the name of a built-in corpus. "
+            f"Formats: {', '.join(CORPORA)}. Built-in: {', '.join(BUILTIN)}.",
         )
     if name not in CORPORA:
-        raise CORPORA.unknown(name)
+        known = CORPORA.unknown(name)
+        raise UnknownNameError(known.what, hint=f"{known.hint} Built-in: {', '.join(BUILTIN)}.")
     path, mark, split = rest.rpartition("#")
     if not mark or "/" in split:
         return CorpusSpec(name, rest)
     if not path or not split:
         raise InputError(f"{text!r} has an empty path or split", hint="Write FORMAT:PATH[#split].")
     return CorpusSpec(name, path, split)
+
+
+def _options(text: str, where: str) -> dict[str, int | str]:
+    options: dict[str, int | str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not key or not equals or not value:
+            raise InputError(f"{part!r} is no option", where=where, hint="Write name=value, as in seed=1.")
+        options[key.strip()] = int(value) if value.strip().isdecimal() else value.strip()
+    return options

@@ -14,7 +14,14 @@ from durometer.errors import InputError
 from durometer.types import Sample, content_hash
 
 SPLITS = ("train", "valid", "test")
-WORDS = {"train": "train", "valid": "valid", "dev": "valid", "val": "valid", "test": "test"}
+WORDS = {
+    "train": "train",
+    "valid": "valid",
+    "dev": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "test": "test",
+}
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".txt", ".txt.gz", ".csv", ".csv.gz", ".parquet")
 # Of a corpus that comes in one piece, by the hash of the group: 70, 10 and 20 percent.
 TRAIN_BELOW, VALID_BELOW = 0.70, 0.80

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from durometer.corpora.base import CORPORA, Corpus
-from durometer.errors import InputError
-from durometer.registry import Registry
+from durometer.corpora.base import BUILTIN, CORPORA, Corpus
+from durometer.corpora.spec import CorpusSpec
 from durometer.study.durable import explained
 from durometer.types import Sample
-
-BUILTIN: Registry[Callable[..., Corpus]] = Registry(
-    "built-in corpus",
-    {
-        "builtin-clones": "durometer.corpora.builtin_clones:builtin_clones",
-        "builtin-cwe": "durometer.corpora.builtin_cwe:builtin_cwe",
-        "builtin-summaries": "durometer.corpora.builtin_summaries:builtin_summaries",
-    },
-)
 
 
 def known_corpora() -> list[str]:
@@ -35,14 +25,7 @@ def load_corpus(name: str, path: str, split: str, task: str, options: Mapping[st
         InputError: it cannot be read (with file and line), or an option is unknown.
 
     """
-    try:
-        if name in BUILTIN:
-            return BUILTIN.get(name)(**options)
-        return CORPORA.get(name)(path, split=split or None, task=task, **options)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise InputError(str(error).partition("() ")[2], where=f"options of the corpus {name}") from None
+    return CorpusSpec(name, path, split or None).read(task, options)
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:
