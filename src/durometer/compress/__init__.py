@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from durometer.compress.base import COMPRESSIONS, Compression, parse_compression
 from durometer.corpora.base import Corpus
+from durometer.errors import RefusedError
 from durometer.rng import derived_seed
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def compress(
 
     result = victim
     for position, step in enumerate(recipe):
+        if getattr(result.spec, "kind", "") == "engine":
+            raise RefusedError(
+                f"{step.kind} cannot follow an engine", hint="Export last, as in [prune, onnx_int8]."
+            )
         step_seed = derived_seed(seed, "compress", str(position), step.kind)
         folder = work / f"{position}-{step.kind}" if work else None
         result = step.apply(result, data, seed=step_seed, progress=progress or silent, work=folder)

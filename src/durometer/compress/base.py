@@ -67,6 +67,11 @@ COMPRESSIONS: Registry[type[Compression]] = Registry(
         "int8": "durometer.compress.configs:Int8",
         "int4": "durometer.compress.configs:Int4",
         "bf16": "durometer.compress.configs:BFloat16",
+        "onnx": "durometer.compress.engine_configs:Onnx",
+        "onnx_int8": "durometer.compress.engine_configs:OnnxInt8",
+        "openvino": "durometer.compress.engine_configs:OpenVino",
+        "openvino_int8": "durometer.compress.engine_configs:OpenVinoInt8",
+        "openvino_static_int8": "durometer.compress.engine_configs:OpenVinoStaticInt8",
         "distill": "durometer.compress.distill_config:Distill",
     },
 )

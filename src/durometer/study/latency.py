@@ -40,13 +40,16 @@ class _Timed:
 
 def write_form(folder: Path, victim: Any, recipe: str, *, simulated: bool = False) -> None:
     """Write what a form of a victim is, beside its weights; a victim without weights of ours has no size."""
-    network = getattr(victim, "network", None)
-    parameters = list(network.parameters()) if network is not None else []
+    from durometer.victims.measure import nonzero_parameters, parameters
+    from durometer.victims.saved import SavedVictim
+
+    ours = isinstance(victim, SavedVictim)
+    files = [*folder.glob("weights*.safetensors"), *folder.glob("engine.*")]
     record = {
         "recipe": recipe,
-        "parameters": sum(p.numel() for p in parameters),
-        "nonzero_parameters": sum(int((p != 0).sum()) for p in parameters),
-        "size_bytes": sum(path.stat().st_size for path in folder.glob("weights*.safetensors")),
+        "parameters": parameters(victim) if ours else 0,
+        "nonzero_parameters": nonzero_parameters(victim) if ours else 0,
+        "size_bytes": sum(path.stat().st_size for path in files),
         "simulated": simulated,
     }
     (folder / FORM).write_text(json.dumps(record))

@@ -20,6 +20,7 @@ from durometer.victims.checkpoints import (
     split_tensors,
 )
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
+from durometer.victims.engine import EngineVictim
 from durometer.victims.generation import GeneratorVictim
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.saved import CARD, load_exactly
@@ -67,8 +68,11 @@ def load_saved(folder: Path, *, device: str = "cpu") -> EncoderVictim | Generato
         values = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"not a saved victim ({error})", where=str(folder / CARD)) from error
-    if isinstance(values, dict) and values.get("kind") == "generator":
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if kind == "generator":
         return GeneratorVictim.load(folder, device=device)
+    if kind == "engine":
+        return EngineVictim.load(folder, device=device)
     return EncoderVictim.load(folder, device=device)
 
 

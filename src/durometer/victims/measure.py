@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from durometer.types import Prediction, Sample
+from durometer.victims.engine import EngineVictim
 from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import weights_bytes
 
@@ -34,18 +35,21 @@ class Timed(Protocol):
 
 
 def size_bytes(victim: SavedVictim) -> int:
-    """Return the size of the weights file: what the packing really saves, header included."""
-    return len(weights_bytes(victim.weights(), victim.packing))
+    """Return the size of the weights and an engine's files: what is really saved, headers included."""
+    engine = victim.files.values() if isinstance(victim, EngineVictim) else ()
+    return len(weights_bytes(victim.weights(), victim.packing)) + sum(map(len, engine))
 
 
 def parameters(victim: SavedVictim) -> int:
     """Return the number of parameters, zeros included."""
-    return sum(p.numel() for p in victim.network.parameters())
+    exported = victim.spec.engine.parameters if isinstance(victim, EngineVictim) else 0
+    return exported + sum(p.numel() for p in victim.network.parameters())
 
 
 def nonzero_parameters(victim: SavedVictim) -> int:
     """Return the number of parameters that are not zero."""
-    return sum(int((p != 0).sum()) for p in victim.network.parameters())
+    exported = victim.spec.engine.nonzero_parameters if isinstance(victim, EngineVictim) else 0
+    return exported + sum(int((p != 0).sum()) for p in victim.network.parameters())
 
 
 def latencies(

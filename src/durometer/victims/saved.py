@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from durometer.errors import InputError
 from durometer.types import Prediction, Sample
 from durometer.victims.base import Traits
-from durometer.victims.selftest import SELF_TEST, run_self_test, write_self_test
+from durometer.victims.selftest import SELF_TEST, TOLERANCE, run_self_test, write_self_test
 from durometer.victims.shapes import Shapes, default_shapes
 from durometer.victims.storage import Codec, read_weights, roundtrip, write_json, write_weights
 from durometer.victims.text import DRIFT_PROBE, Framing, TextEncoder
@@ -57,6 +57,7 @@ class SavedVictim(ABC):
     """A network in evaluation mode on one device. ``network`` and ``spec`` are narrowed by subclasses."""
 
     spec_class: ClassVar[type[VictimSpec]]
+    self_test_tolerance: ClassVar[float] = TOLERANCE
     network: nn.Module
 
     def __init__(
@@ -157,6 +158,10 @@ class SavedVictim(ABC):
             write_self_test(self, probes, folder / SELF_TEST)
         write_weights(folder / WEIGHTS, self.weights(), self.packing)
 
+    def start(self, folder: Path) -> None:
+        """Start what the folder holds beside the weights: an engine's files, for victims that have some."""
+        return
+
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", shapes: Shapes | None = None) -> Self:
         """Read a folder that ``save`` wrote, packed weights included.
@@ -172,6 +177,7 @@ class SavedVictim(ABC):
         load_exactly(network, weights, where=str(folder / WEIGHTS))
         tokenizer = read_tokenizer(folder / TOKENIZER)
         victim = cls(network, tokenizer, spec, device=device, shapes=shapes, packing=packing)
+        victim.start(folder)
         if spec.probe:
             victim.text.check_drift(spec.probe, where=str(folder / TOKENIZER))
         if (folder / SELF_TEST).is_file():

@@ -34,7 +34,7 @@ def run_self_test(victim: SavedVictim, path: Path) -> float:
     """Compare the victim's logits with the saved ones and return the largest difference.
 
     Raises:
-        VictimError: a logit differs by more than the tolerance.
+        VictimError: a logit differs by more than the victim's tolerance.
         InputError: the file cannot be read.
 
     """
@@ -48,7 +48,7 @@ def run_self_test(victim: SavedVictim, path: Path) -> float:
     actual = victim.logits(samples)
     victim.forget()
     difference = float((actual - expected).abs().max()) if samples else 0.0
-    if not difference <= TOLERANCE or not bool(torch.isfinite(actual).all()):
+    if not difference <= victim.self_test_tolerance or not bool(torch.isfinite(actual).all()):
         raise VictimError(
             f"the self-test saved with these weights fails: logits differ by {difference:.3g}",
             where=str(path),
