@@ -117,9 +117,9 @@ def test_killed_workers_cost_their_unfinished_samples_only(toy, tmp_path, undist
     process = toy_runs.start(["run", toy, "--out", folder], TOY_SLEEP="0.01")
     killed = 0
     while process.poll() is None:
-        time.sleep(rng.uniform(0.4, 0.9))
+        time.sleep(rng.uniform(0.4, 1.6))
         workers = children(process.pid)
-        if workers and killed < 8:
+        if workers and killed < 4:  # five deaths in a row on one node would, rightly, end the run
             os.kill(rng.choice(workers), signal.SIGKILL)
             killed += 1
     code, _, err = toy_runs.finish(process)
