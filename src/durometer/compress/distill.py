@@ -10,7 +10,7 @@ import torch
 
 from durometer.compress.distill_config import Distill, StudentShape, parse_size
 from durometer.compress.distill_generator import teach_generator
-from durometer.compress.distill_lessons import MemoryLesson, SampleLesson, Snippets, Wanted, asked
+from durometer.compress.distill_lessons import MemoryLesson, SampleLesson, Snippets, Wanted, asked, plan_of
 from durometer.compress.search import architecture
 from durometer.compress.students import initialise, make_student
 from durometer.compress.teacher import match, read_predictions
@@ -18,17 +18,14 @@ from durometer.corpora.base import Corpus
 from durometer.corpora.spec import parse_spec
 from durometer.errors import InputError, RefusedError
 from durometer.types import Sample
-from durometer.victims.batching import LengthBatches
 from durometer.victims.generation import GeneratorVictim
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
-from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.measure import parameters
 from durometer.victims.presets import EncoderPreset
 from durometer.victims.saved import SavedVictim
 from durometer.victims.text import Framing
 from durometer.victims.train import LabelledRows, accuracy
-
-EVALUATIONS = 4
 
 
 def distill(
@@ -187,10 +184,9 @@ def _teach(
     read = Snippets(student, samples, data.name)
     lesson = _lesson(student, teacher, read, wanted, config, seed)
     valid = LabelledRows(student, data.splits["valid"], data.name)
-    plan = _plan(config, lesson.batches)
     optimise(
         lesson.learner,
-        plan,
+        plan_of(config, lesson.batches),
         lesson.loss,
         seed=seed,
         evaluate=lambda: accuracy(student.network, valid, student.spec.framing.pad),
@@ -242,13 +238,3 @@ def _lesson(
         student.network.encoder.set_attn_implementation("eager")
     lesson.look_inside(shown)
     return lesson
-
-
-def _plan(config: Distill, batches: LengthBatches) -> LoopPlan:
-    steps = max(1, round(config.epochs * batches.per_epoch))
-    return LoopPlan(
-        stage=config.kind,
-        steps=steps,
-        learning_rate=config.learning_rate,
-        evaluate_every=-(-steps // EVALUATIONS),
-    )

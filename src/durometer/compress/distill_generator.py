@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from durometer.compress.distill_config import Distill
-from durometer.compress.distill_losses import softened
+from durometer.compress.distill_lessons import plan_of
+from durometer.compress.distill_losses import softened_tokens
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches
 from durometer.victims.generation import GeneratorVictim
-from durometer.victims.loop import LoopPlan, Progress, optimise
-from durometer.victims.train_generator import IGNORED, Rows
+from durometer.victims.loop import Progress, optimise
+from durometer.victims.train_generator import Rows
 
-EVALUATIONS = 4
 CLASSIFIERS_ONLY = ("hidden_states", "attention", "memory", "teacher")
 
 
@@ -61,15 +60,9 @@ def teach_generator(
             hint="Set sequence_level: true.",
         )
     batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage=config.kind)
-    steps = max(1, round(config.epochs * batches.per_epoch))
     optimise(
         student.network,
-        LoopPlan(
-            stage=config.kind,
-            steps=steps,
-            learning_rate=config.learning_rate,
-            evaluate_every=-(-steps // EVALUATIONS),
-        ),
+        plan_of(config, batches),
         lambda step: teach(batches.at(step)),
         seed=seed,
         evaluate=lambda: -valid.mean_loss(student.network),
@@ -102,17 +95,6 @@ def _sequences(
 def _tokens(
     student: GeneratorVictim, teacher: GeneratorVictim, config: Distill, rows: Rows
 ) -> Callable[[list[int]], Tensor]:
-    def loss(batch: list[int]) -> Tensor:
-        logits, targets = rows.answers(student.network, batch)
-        with torch.no_grad():
-            wanted, _ = rows.answers(teacher.network, batch)
-        known = targets != IGNORED
-        return softened(
-            logits[known],
-            wanted[known],
-            targets[known],
-            temperature=config.temperature,
-            hard=config.hard,
-        )
-
-    return loss
+    return lambda batch: softened_tokens(
+        student.network, teacher.network, rows, batch, temperature=config.temperature, hard=config.hard
+    )

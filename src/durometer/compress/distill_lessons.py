@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from durometer.compress.distill_config import Distill
 from durometer.compress.distill_losses import (
-    IGNORED,
     attention_distance,
     divergence,
     layer_distance,
@@ -29,9 +28,23 @@ from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
 from durometer.victims.encoder import EncoderNetwork, pool
 from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.loop import LoopPlan
 from durometer.victims.train import TEMPERATURE, LabelledRows, info_nce
+from durometer.victims.train_generator import IGNORED
 
 Ids = tuple[int, ...]
+EVALUATIONS = 4
+
+
+def plan_of(config: Distill, batches: LengthBatches) -> LoopPlan:
+    """Return the steps and evaluations that ``config`` asks for on these batches."""
+    steps = max(1, round(config.epochs * batches.per_epoch))
+    return LoopPlan(
+        stage=config.kind,
+        steps=steps,
+        learning_rate=config.learning_rate,
+        evaluate_every=-(-steps // EVALUATIONS),
+    )
 
 
 class Learner(nn.Module):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from durometer.victims.generation import GeneratorNetwork
 from durometer.victims.train import TEMPERATURE
-
-IGNORED = -100  # the target of a sample without a label
+from durometer.victims.train_generator import IGNORED, Rows
 
 
 def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -30,6 +30,23 @@ def softened(logits: Tensor, wanted: Tensor, targets: Tensor, *, temperature: fl
     if hard and bool((targets != IGNORED).any()):
         loss = loss + hard * functional.cross_entropy(logits, targets, ignore_index=IGNORED)
     return loss
+
+
+def softened_tokens(
+    student: GeneratorNetwork,
+    teacher: GeneratorNetwork,
+    rows: Rows,
+    batch: list[int],
+    *,
+    temperature: float,
+    hard: float,
+) -> Tensor:
+    """Return ``softened`` over the tokens of the summaries of a batch; both networks read the same ids."""
+    logits, targets = rows.answers(student, batch)
+    with torch.no_grad():
+        wanted, _ = rows.answers(teacher, batch)
+    known = targets != IGNORED
+    return softened(logits[known], wanted[known], targets[known], temperature=temperature, hard=hard)
 
 
 def similarities(first: Tensor, second: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from durometer.compress.distill_losses import softened, softened_tokens
 from durometer.compress.prune_configs import ExtraTraining, Recovering
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError, RefusedError
@@ -22,9 +22,9 @@ from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.presets import TrainConfig
 from durometer.victims.saved import SavedVictim
 from durometer.victims.train import LabelledRows, accuracy, fine_tune, fine_tuning_plan
-from durometer.victims.train_generator import IGNORED, Rows
+from durometer.victims.train_generator import Rows
 
-TEMPERATURE = 2.0
+TEMPERATURE, HARD = 2.0, 0.5  # softness of the teacher's answers, share of the labels
 
 
 def recover(
@@ -150,7 +150,8 @@ def _classifier(victim: EncoderVictim, teacher: EncoderVictim, data: Corpus) -> 
         logits = victim.network.logits(*train.states(victim.network, batch, pad))
         with torch.no_grad():
             wanted = teacher.network.logits(*taught.states(teacher.network, batch, teacher.spec.framing.pad))
-        return taught_loss(logits, wanted, train.targets[batch].to(victim.device))
+        targets = train.targets[batch].to(victim.device)
+        return softened(logits, wanted, targets, temperature=TEMPERATURE, hard=HARD)
 
     return train.lengths, loss, lambda: accuracy(victim.network, valid, pad)
 
@@ -161,18 +162,8 @@ def _generator(victim: GeneratorVictim, teacher: GeneratorVictim | None, data: C
     def loss(batch: list[int]) -> Tensor:
         if teacher is None:
             return train.loss(victim.network, batch)
-        logits, targets = train.answers(victim.network, batch)
-        with torch.no_grad():
-            wanted, _ = train.answers(teacher.network, batch)
-        known = targets != IGNORED
-        return taught_loss(logits[known], wanted[known], targets[known])
+        return softened_tokens(
+            victim.network, teacher.network, train, batch, temperature=TEMPERATURE, hard=HARD
+        )
 
     return train.lengths, loss, lambda: -valid.mean_loss(victim.network)
-
-
-def taught_loss(logits: Tensor, wanted: Tensor, targets: Tensor) -> Tensor:
-    """Return ½ CE + ½ T² KL(teacher ‖ student) over rows of logits [rows, classes] (Hinton et al. 2015)."""
-    own = functional.log_softmax(logits / TEMPERATURE, dim=-1)
-    goal = functional.softmax(wanted / TEMPERATURE, dim=-1)
-    soft = functional.kl_div(own, goal, reduction="batchmean") * TEMPERATURE**2
-    return (functional.cross_entropy(logits, targets) + soft) / 2
