@@ -40,7 +40,24 @@ class Recovering(Compression):
         return f", then {how} for {epochs(self.recovery_epochs)}"
 
 
-class MagnitudePrune(Recovering):
+class Unstructured(Recovering):
+    """A step that zeroes single weights of the encoder's linears, whichever it ranks lowest."""
+
+    simulated: ClassVar[bool] = True
+    sparsity: float = Field(default=0.5, gt=0, lt=1)
+    scope: Literal["global", "layer"] = "global"
+    targets: Literal["all", "attention"] = "all"
+
+    def what(self) -> str:
+        """Return which share of which weights goes, in words."""
+        return f"{share(self.sparsity)} of {TARGETS[self.targets]}"
+
+    def where(self) -> str:
+        """Return among which weights they are ranked, in words."""
+        return "globally" if self.scope == "global" else "in each matrix"
+
+
+class MagnitudePrune(Unstructured):
     """Zero the smallest weights (unstructured); simulated: smaller on disk, not faster.
 
     The baseline of Han et al. (NeurIPS 2015), over the encoder's linears without biases, one shot.
@@ -48,18 +65,12 @@ class MagnitudePrune(Recovering):
     vulnerability detection. ``scope="layer"`` takes the share from each matrix. Zeros stay zero in recovery.
     """
 
-    simulated: ClassVar[bool] = True
     source: ClassVar[str] = "Han et al., NeurIPS 2015; on code models d'Aloisio et al., SANER 2025"
     kind: Literal["magnitude_prune"] = "magnitude_prune"
-    sparsity: float = Field(default=0.5, gt=0, lt=1)
-    scope: Literal["global", "layer"] = "global"
-    targets: Literal["all", "attention"] = "all"
 
     def describe(self) -> str:
         """See the base class."""
-        where = "globally" if self.scope == "global" else "in each matrix"
-        what = f"{share(self.sparsity)} of {TARGETS[self.targets]}"
-        return f"{what} pruned by magnitude, {where}{self.recovery_words()}"
+        return f"{self.what()} pruned by magnitude, {self.where()}{self.recovery_words()}"
 
     def apply(
         self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
@@ -70,7 +81,7 @@ class MagnitudePrune(Recovering):
         return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
-class MovementPrune(Recovering):
+class MovementPrune(Unstructured):
     """Zero the weights that fine-tuning moves towards zero (unstructured); simulated: not faster.
 
     Sanh et al., "Movement pruning", NeurIPS 2020, section 4: scores add up −weight · gradient while the
@@ -79,21 +90,16 @@ class MovementPrune(Recovering):
     masks are ranked over all matrices together, as in the released code's global variant.
     """
 
-    simulated: ClassVar[bool] = True
     source: ClassVar[str] = "Sanh et al., NeurIPS 2020"
     kind: Literal["movement_prune"] = "movement_prune"
-    sparsity: float = Field(default=0.5, gt=0, lt=1)
-    scope: Literal["global", "layer"] = "global"
-    targets: Literal["all", "attention"] = "all"
     epochs: float = Field(default=3.0, gt=0)
     learning_rate: float = Field(default=2e-4, gt=0)
     batch: int = Field(default=32, ge=1)
 
     def describe(self) -> str:
         """See the base class."""
-        where = "globally" if self.scope == "global" else "in each matrix"
-        what = f"{share(self.sparsity)} of {TARGETS[self.targets]}"
-        return f"{what} pruned by movement over {epochs(self.epochs)}, {where}{self.recovery_words()}"
+        over = epochs(self.epochs)
+        return f"{self.what()} pruned by movement over {over}, {self.where()}{self.recovery_words()}"
 
     def apply(
         self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None

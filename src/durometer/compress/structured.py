@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from durometer.compress.importance import first_order, magnitudes
 from durometer.compress.prune_configs import StructuredPrune
 from durometer.compress.recover import recover
+from durometer.compress.students import FAMILIES
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
 from durometer.victims.loop import Progress, silent
@@ -26,13 +27,8 @@ from durometer.victims.saved import SavedVictim, load_exactly
 from durometer.victims.structure import Unit, count, units
 
 LISTS = ("layer", "layers", "h", "block")  # what the families call their list of layers
-DEPTHS = {
-    "roberta": ("num_hidden_layers", "num_hidden_layers"),
-    "bert": ("num_hidden_layers", "num_hidden_layers"),
+DEPTHS = {name: (fields.layers[0], fields.layers[-1]) for name, fields in FAMILIES.items()} | {
     "encoder-decoder": ("num_hidden_layers", "num_hidden_layers"),
-    "gpt2": ("n_layer", "n_layer"),
-    "bart": ("encoder_layers", "decoder_layers"),
-    "plbart": ("encoder_layers", "decoder_layers"),
     "t5": ("num_layers", "num_decoder_layers"),
 }  # fields of the encoder's depth and the decoder's
 

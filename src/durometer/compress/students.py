@@ -14,6 +14,7 @@ from durometer.compress.distill_config import Distill, StudentShape
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
 from durometer.rng import derived_seed
+from durometer.victims.generation import GeneratorSpec
 from durometer.victims.huggingface import EncoderSpec
 from durometer.victims.saved import SavedVictim, VictimSpec
 from durometer.victims.text import Framing, TextEncoder
@@ -147,12 +148,7 @@ def make_student(
 
     """
     values = scaled(spec.encoder, *config.fractions()) if shape is None else shaped(spec.encoder, shape)
-    fresh: dict[str, Any] = {
-        "structure": {},
-        "probe": (),
-        "notes": {},
-    }  # whatever was cut from the teacher is its own
-    update: dict[str, Any] = {k: v for k, v in fresh.items() if k in type(spec).model_fields}
+    update: dict[str, Any] = {"structure": {}, "probe": (), "notes": {}}  # those are the teacher's own
     if shape is not None and shape.vocabulary is not None:
         framing = Framing(
             max_length=shape.max_length or spec.framing.max_length,
@@ -160,7 +156,7 @@ def make_student(
             collapse_whitespace=shape.lower_case,
         )
         tokenizer = own_tokenizer(data, framing, shape.vocabulary)
-        room = framing.max_length + (getattr(spec, "max_new", 0) and spec.model_dump()["max_new"] + 1)
+        room = framing.max_length + (spec.max_new + 1 if isinstance(spec, GeneratorSpec) else 0)
         values = reading(values, vocabulary=tokenizer.get_vocab_size(), room=room)
         update["framing"] = framing
     if tokenizer is None:

@@ -16,32 +16,31 @@ from durometer.corpora.cwe_text import Writer
 Flow = Callable[[Writer, bool], None]
 
 
-def late_guard(w: Writer, vulnerable: bool) -> None:
-    """A check that leaves the function, before the sink or after it."""
+def _late(w: Writer, defence: Callable[[str], None], vulnerable: bool) -> None:
+    """Write a value from outside, its use and a defence: the defence comes too late in the vulnerable one."""
     name = w.declare(w.source())
     w.filler()
-    w.in_order(lambda: w.sink(name), lambda: w.guard(name), first_first=vulnerable)
+    w.in_order(lambda: w.sink(name), lambda: defence(name), first_first=vulnerable)
+
+
+def late_guard(w: Writer, vulnerable: bool) -> None:
+    """A check that leaves the function, before the sink or after it."""
+    _late(w, w.guard, vulnerable)
 
 
 def late_refusal(w: Writer, vulnerable: bool) -> None:
     """A check that ends in an error, before the sink or after it."""
-    name = w.declare(w.source())
-    w.filler()
-    w.in_order(lambda: w.sink(name), lambda: w.refuse(name), first_first=vulnerable)
+    _late(w, w.refuse, vulnerable)
 
 
 def late_clean(w: Writer, vulnerable: bool) -> None:
     """The variable is cleaned before the sink or after it."""
-    name = w.declare(w.source())
-    w.filler()
-    w.in_order(lambda: w.sink(name), lambda: w.assign(name, w.clean(name)), first_first=vulnerable)
+    _late(w, lambda name: w.assign(name, w.clean(name)), vulnerable)
 
 
 def late_reset(w: Writer, vulnerable: bool) -> None:
     """The variable gets a constant before the sink or after it."""
-    name = w.declare(w.source())
-    w.filler()
-    w.in_order(lambda: w.sink(name), lambda: w.assign(name, w.constant()), first_first=vulnerable)
+    _late(w, lambda name: w.assign(name, w.constant()), vulnerable)
 
 
 def late_source(w: Writer, vulnerable: bool) -> None:
@@ -64,9 +63,7 @@ def overwritten(w: Writer, vulnerable: bool) -> None:
 
 def retried(w: Writer, vulnerable: bool) -> None:
     """A loop that reads again until the check passes, before the sink or after it."""
-    name = w.declare(w.source())
-    w.filler()
-    w.in_order(lambda: w.sink(name), lambda: w.retry(name), first_first=vulnerable)
+    _late(w, w.retry, vulnerable)
 
 
 def guarded_branch(w: Writer, vulnerable: bool) -> None:

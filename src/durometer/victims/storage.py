@@ -92,6 +92,13 @@ def _whole(halves: Tensor, count: int) -> Tensor:
     return torch.stack([halves & 15, halves >> 4], dim=1).reshape(-1)[:count].to(torch.int8) - 8
 
 
+def _key(name: str, codec: Codec) -> str:
+    """Return what the stored values of a packed tensor are called."""
+    if codec in PLAIN:
+        return f"{name}.values"
+    return f"{name}.int{bits(codec)}" if bits(codec) <= 8 else name
+
+
 def pack(name: str, tensor: Tensor, codec: Codec) -> dict[str, Tensor]:
     """Return the stored tensors of one packed tensor."""
     tensor = tensor.detach().cpu().contiguous()
@@ -105,16 +112,14 @@ def pack(name: str, tensor: Tensor, codec: Codec) -> dict[str, Tensor]:
         mask = tensor != 0
         stored[f"{name}.mask"] = torch.from_numpy(np.packbits(mask.numpy().reshape(-1)))
         values = values[mask]
-    key = f"{name}.values" if codec in PLAIN else f"{name}.int{bits(codec)}" if bits(codec) <= 8 else name
-    stored[key] = (_halves(values) if bits(codec) == 4 else values).contiguous()
+    stored[_key(name, codec)] = (_halves(values) if bits(codec) == 4 else values).contiguous()
     return stored
 
 
 def unpack(name: str, stored: Mapping[str, Tensor], codec: Codec, shape: tuple[int, ...]) -> Tensor:
     """Return the fp32 tensor that ``pack`` stored."""
     count = int(np.prod(shape))
-    key = f"{name}.values" if codec in PLAIN else f"{name}.int{bits(codec)}" if bits(codec) <= 8 else name
-    values = stored[key]
+    values = stored[_key(name, codec)]
     if codec in PLAIN:
         mask = torch.from_numpy(np.unpackbits(stored[f"{name}.mask"].numpy(), count=count).astype(bool))
         if bits(codec) == 4:
