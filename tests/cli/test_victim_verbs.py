@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from durometer.cli import main
+from durometer.errors import InputError
 
 VERBS = ["load", "parse", "merge", "write", "count", "sort", "find", "drop"]
 
@@ -89,4 +90,34 @@ def test_mistakes_are_one_message(
     assert "Did you mean 'int8'" in capsys.readouterr().err
     assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "int8:4", *out) == 2
     assert "field=value" in capsys.readouterr().err
+    sized = ["--method", "int8", "--target-size", "3MB", *out]
+    assert run(monkeypatch, "compress", "--victim", tmp_path, *sized) == 2
+    assert "only distill has a student" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("eval", "--victim", "VICTIM", "--task", "vulnerability"),
+        ("train", "--task", "vulnerability", "--out", "OUT"),
+        ("compress", "--victim", "VICTIM", "--method", "int8", "--out", "OUT"),
+    ],
+)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_downloads_of_data_are_allowed_where_the_user_says_so(
+    verb: tuple[str, ...], allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def read(path: str, *, split: object, task: str, allow_download: bool = False) -> None:
+        asked.append(allow_download)
+        raise InputError("asked")
+
+    monkeypatch.setattr("durometer.corpora.hub.hub", read)
+    monkeypatch.setattr("durometer.victims.load.load_victim", lambda *_, **__: None)
+    monkeypatch.setattr("durometer.cli.eval.task_of", lambda _: "vulnerability")
+    words = [str(tmp_path / word) if word.isupper() else word for word in verb]
+    options = ["--allow-download"] if allowed else []
+    assert run(monkeypatch, *words, "--data", "hub:a/set", *options) == 2
+    assert asked == [allowed]

@@ -69,6 +69,12 @@ def test_every_reader_says_that_nothing_is_there(name: str, tmp_path: Path) -> N
     assert "nothing.x" in str(caught.value)
 
 
+def test_the_folder_that_one_stands_in_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no train, valid or test file"):
+        read("jsonl:.", "clone")
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [("test_0_1366.jsonl", "test"), ("valid.txt", "valid"), ("dev.jsonl.gz", "valid"), ("latest.csv", None)],

@@ -125,6 +125,17 @@ def test_a_run_reads_back_as_a_view(toy, tmp_path):
     assert not is_complete(text, folder)
 
 
+def test_a_run_of_an_earlier_version_is_explained(toy, tmp_path):
+    folder = tmp_path / "run"
+    run(toy, folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    for node in plan["nodes"].values():
+        node["hints"].pop("task", None)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(StoreError, match="earlier version"):
+        load_run(folder)
+
+
 def test_finished_work_is_not_done_again(toy, tmp_path):
     folder = tmp_path / "run"
     run(toy, folder)

@@ -44,13 +44,18 @@ def command(
     from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 
     steps = [parse_method(text) for text in method]
-    for step in steps:
-        if target_size and step["kind"] == "distill":
-            step["target_size"] = target_size
+    students = [step for step in steps if step["kind"] == "distill"]
+    if target_size and not students:
+        raise ConfigurationError(
+            "only distill has a student", where="--target-size", hint="Add --method distill."
+        )
+    for step in students if target_size else ():
+        step["target_size"] = target_size
     recipe = [parse_compression(step, where="--method") for step in steps]
     torch.set_num_threads(threads or os.cpu_count() or 1)
     original = load_victim(victim, allow_download=allow_download)
-    corpus = parse_spec(data).read(task_of(original)) if data else None
+    spec = parse_spec(data) if data else None
+    corpus = spec.read(task_of(original), allow_download=allow_download) if spec else None
     with TrainingProgress() as progress:
         smaller = compress(original, recipe, corpus, seed=seed, progress=progress)
     save_artefact(smaller, out, probes_of(corpus, pair=task_of(original) == "clone"))

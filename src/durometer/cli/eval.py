@@ -44,7 +44,7 @@ def command(
     torch.set_num_threads(threads)
     model = load_victim(victim, allow_download=allow_download, device=device)
     chosen = TASKS.get(task or task_of(model))()
-    corpus = spec.read(chosen.name)
+    corpus = spec.read(chosen.name, allow_download=allow_download)
     split = "test" if "test" in corpus.splits else next(iter(corpus.splits))
     samples = corpus.splits[split][:limit]
     corpus = replace(corpus, splits={**corpus.splits, split: samples})

@@ -48,7 +48,7 @@ def command(
     shape, plan = named(preset)
     given = {"epochs": epochs, "learning_rate": learning_rate, "batch": batch}
     plan = plan.model_copy(update={key: value for key, value in given.items() if value is not None})
-    corpus = parse_spec(data).read(task)
+    corpus = parse_spec(data).read(task, allow_download=allow_download)
     if samples is not None and "train" in corpus.splits:
         corpus = replace(corpus, splits={**corpus.splits, "train": corpus.splits["train"][:samples]})
     work = out / "checkpoints"

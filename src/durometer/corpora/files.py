@@ -47,7 +47,7 @@ def existing(path: str | Path) -> Path:
 
     """
     plain = Path(path).expanduser()
-    for candidate in (plain, plain.with_name(plain.name + ".gz")):
+    for candidate in (plain, Path(f"{plain}.gz")):
         if candidate.exists():
             return candidate
     raise InputError("no such file or folder", where=str(path), hint="Check the path after FORMAT:.")

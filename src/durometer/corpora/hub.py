@@ -92,6 +92,7 @@ def _tables(path: str, name: str | None, revision: str | None, allow_download: b
         raise RefusedError(
             "neither a folder nor in the cache, and downloads are not allowed",
             where=f"hub:{path}",
-            hint="Pass --allow-download (or the option allow_download: true of a study's corpus).",
+            hint="Pass --allow-download to eval, train or compress (they fill the cache), or give a study's "
+            "corpus the option allow_download: true.",
         ) from None
     return tables

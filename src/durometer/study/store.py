@@ -58,6 +58,10 @@ def load_run(folder: Path) -> RunView:
     config: Mapping[str, Any] = yaml.safe_load((folder / "study.yaml").read_text())
     corpora, floors = {}, {}
     for node in plan.of_kind("corpus"):
+        if "task" not in node.hints:
+            raise StoreError(
+                "made by an earlier version of durometer", where=str(folder), hint="Run its study.yaml again."
+            )
         if artefacts.has(node):
             corpora[node.hints["task"]] = artefacts.read_json(node.name, "about.json")
             floors[node.hints["task"]] = artefacts.read_json(node.name, "floor.json")
