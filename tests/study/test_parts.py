@@ -72,6 +72,12 @@ def test_blocks_that_never_reached_the_disk_are_ignored(tmp_path):
     assert finished_samples(tmp_path) == {"s1"}
 
 
+def test_a_part_that_goes_while_others_are_read_has_no_rows(tmp_path):
+    write(tmp_path, range(3))
+    (tmp_path / "part-999.jsonl").symlink_to(tmp_path / "gone")
+    assert [entry["sample_id"] for entry, _ in read_parts(tmp_path)] == ["s0", "s1", "s2"]
+
+
 def test_parquet_bytes_depend_on_rows_only(tmp_path):
     rows = [row(i, random.Random(i).choice(list(Status))) for i in range(50)]
     expected = parquet_bytes(to_frame(rows))

@@ -89,14 +89,17 @@ class PartWriter:
 
 
 def read_parts(folder: Path) -> Iterator[tuple[Row, float]]:
-    """Yield (row, seconds) of every whole line; a torn line counts as never written."""
+    """Yield (row, seconds) of every whole line; a torn line counts as never written.
+
+    Parts that go while others are read are those of a cell that a running study finishes: no longer here.
+    """
     for record, _ in _records(folder):
         yield record
 
 
 def _records(folder: Path) -> Iterator[tuple[tuple[Row, float], Place]]:
     for path in sorted(folder.glob("part-*.jsonl")):
-        with explained(path), open(path, "rb") as file:
+        with explained(path), suppress(FileNotFoundError), open(path, "rb") as file:
             offset = 0
             for line in file:
                 if not line.endswith(b"\n"):
