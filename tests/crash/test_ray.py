@@ -57,14 +57,14 @@ def test_two_ray_workers_give_the_same_bytes(toy, tmp_path, ray_environment, exp
 def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, expected):
     folder = tmp_path / "run"
     arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
-    process = toy_runs.start(arguments, TOY_SLEEP="0.005" if KILLS < 5 else "0.02", **ray_environment)
-    rng, killed = random.Random(9), 0
+    process = toy_runs.start(arguments, TOY_SLEEP="0.02", **ray_environment)
+    rng, killed, recorded = random.Random(9), 0, 0
     while process.poll() is None:
-        time.sleep(rng.uniform(0.8, 1.2))
-        alive = actors(tmp_path)
-        if toy_runs.recorded(folder) and alive and killed < KILLS:
+        time.sleep(0.05)  # often, so that a fast machine is not done before the first look
+        alive, rows = actors(tmp_path), toy_runs.recorded(folder).total()
+        if rows not in (0, recorded) and alive and killed < KILLS:  # new rows: no actor dies for nothing
             os.kill(rng.choice(alive), signal.SIGKILL)
-            killed += 1
+            killed, recorded = killed + 1, rows
     code, _, err = toy_runs.finish(process)
     assert code == 0, err
     assert killed >= 2
