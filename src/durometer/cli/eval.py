@@ -30,6 +30,8 @@ def command(
     The floor is what a bag of words reaches on the same samples: a model that does not beat it has learnt
     nothing that an attack could take away. It is fitted on the training split where the data has one;
     without one, it is cross-validated within the samples (a clone floor just weighs words, without labels).
+    What is unusual about the data (skipped lines, repeated ids, one class, test snippets that training has
+    too) is said as notes; with --json under "notes", which is absent where there is nothing to say.
     """
     from dataclasses import replace
     from json import dumps
@@ -51,11 +53,12 @@ def command(
     predictions, seconds = answers(model, chosen, samples)
     train = corpus.splits.get("train", ()) if split != "train" else ()
     numbers = _numbers(chosen, train, samples, predictions, seconds)
+    notes = {name: note for name, note in corpus.notes.items() if name != "source"}
     if json:
-        print(dumps(numbers))
+        print(dumps(numbers | ({"notes": notes} if notes else {})))
         return
-    for note in corpus.notes.values():
-        typer.echo(f"note: {note}", err=True)
+    for name, note in corpus.notes.items():
+        typer.echo(f"note: {name}: {note}", err=True)
     typer.echo(f"{model.name} on {spec} ({chosen.name})")
     _print(numbers)
     typer.echo(f"  floor        {'fitted on the training split' if train else 'from these samples alone'}")

@@ -52,7 +52,7 @@ def csv_table(
     """Read CSV with a header line; quoted fields may span lines."""
 
     def read(file: Path, damage: Damage) -> list[Sample]:
-        return samples_of(_csv_rows(file, delimiter), file, task, columns, language)
+        return samples_of(_csv_rows(file, delimiter, damage), file, task, columns, language)
 
     return read_splits("csv", path, split, task, read)
 
@@ -73,16 +73,24 @@ def parquet(
     return read_splits("parquet", path, split, task, read)
 
 
-def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(path: Path, delimiter: str, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if len(delimiter) != 1:
+        raise InputError(f"the delimiter {delimiter!r} is not one character", where=f"csv:{path}")
     csv.field_size_limit(1 << 30)
-    reader = csv.DictReader((text + "\n" for _, text in lines(path)), delimiter=delimiter, strict=True)
+    texts = (text + "\n" for _, text in lines(path, damage))
+    reader = csv.DictReader(texts, delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if None in row or None in row.values():
-                raise InputError("more or fewer fields than the header", where=f"{path}:{reader.line_num}")
+                raise InputError(
+                    "more or fewer fields than the header",
+                    where=f"{path}:{reader.line_num}",
+                    hint="Quote fields that hold the delimiter, or set the option 'delimiter'.",
+                )
             yield reader.line_num, row
     except csv.Error as error:
-        raise InputError(f"not CSV: {error}", where=f"{path}:{reader.line_num}") from None
+        hint = "Quote fields that hold quotes or line ends, and double the quotes in them."
+        raise InputError(f"not CSV: {error}", where=f"{path}:{reader.line_num}", hint=hint) from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -91,7 +99,10 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
         frame = polars.read_parquet(path)
     except (polars.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"not Parquet: {str(error).splitlines()[0]}", where=str(path)) from None
+        what = f"not Parquet: {str(error).splitlines()[0]}"
+        raise InputError(
+            what, where=str(path), hint="Write the file again, or convert it to JSON lines."
+        ) from None
     yield from enumerate(frame.iter_rows(named=True), 1)
 
 
@@ -118,7 +129,9 @@ def samples_of(
         spoken = row.get(named["language"]) or language
         if not spoken:
             raise InputError(
-                f"no column {named['language']!r}", where=where, hint="Name the column, or set 'language'."
+                f"no column {named['language']!r}",
+                where=where,
+                hint=f"Set the option 'language', or map it. Columns here: {', '.join(sorted(row))}.",
             )
         identity = row.get(named["id"])
         samples.append(

@@ -2,13 +2,15 @@ r"""Reading data files: gzip by content, JSON lines with their line numbers, kno
 
 Damage that is known from published copies of these data sets (a ``\'`` that JSON does not allow, a stray
 prefix before the record, pairs that name functions nobody has) is skipped, counted by reason with
-its lines, and lands in the corpus's notes. Any other fault is an ``InputError`` with file and line.
+its lines, and lands in the corpus's notes; so do lines with bytes that are no UTF-8, which are kept. Any
+other fault is an ``InputError`` with file and line.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,24 +20,31 @@ from typing import Any
 from durometer.errors import InputError
 
 SHOWN_LINES = 5
+LONGEST_SHOWN = 60
+ONE_OBJECT = 'Each line must be one object, as in {"code": "…", "label": 1}.'
+NO_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 @dataclass
 class Damage:
-    """What was skipped: reason → ``file:line`` of every skipped line."""
+    """What was found wrong: what was done and why → ``file:line`` of every such line."""
 
-    skipped: dict[str, list[str]] = field(default_factory=dict)
+    found: dict[str, list[str]] = field(default_factory=dict)
 
     def skip(self, path: Path, line: int, reason: str) -> None:
         """Count one skipped line."""
-        self.skipped.setdefault(reason, []).append(f"{path.name}:{line}")
+        self.found.setdefault(f"skipped: {reason}", []).append(f"{path.name}:{line}")
+
+    def keep(self, path: Path, line: int, reason: str) -> None:
+        """Count one line that is odd but used as it stands."""
+        self.found.setdefault(f"kept: {reason}", []).append(f"{path.name}:{line}")
 
     def notes(self) -> dict[str, str]:
         """Return one note per reason: how many lines, and where the first of them are."""
         result = {}
-        for reason, places in self.skipped.items():
+        for reason, places in self.found.items():
             more = ", …" if len(places) > SHOWN_LINES else ""
-            result[f"skipped: {reason}"] = f"{len(places)} ({', '.join(places[:SHOWN_LINES])}{more})"
+            result[reason] = f"{len(places)} ({', '.join(places[:SHOWN_LINES])}{more})"
         return result
 
 
@@ -53,10 +62,10 @@ def existing(path: str | Path) -> Path:
     raise InputError("no such file or folder", where=str(path), hint="Check the path after FORMAT:.")
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without its end) of a text file, unpacked if it is gzip.
 
-    Bytes that are no UTF-8 become lone surrogates, so that nothing is lost.
+    Bytes that are no UTF-8 become lone surrogates, so that nothing is lost; ``damage`` counts their lines.
 
     Raises:
         InputError: the file cannot be read, or its gzip data ends early or is damaged.
@@ -69,11 +78,16 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         opener = gzip.open if zipped else open
         with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
             for number, text in enumerate(file, 1):
+                if damage and not text.isascii() and NO_UTF8.search(text):
+                    damage.keep(path, number, "bytes that are no UTF-8")
                 yield number, text.rstrip("\r\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"damaged gzip data ({error})", where=f"{path}:{number + 1}") from None
+        raise InputError(
+            f"damaged gzip data ({error})", where=f"{path}:{number + 1}", hint="Fetch the file again."
+        ) from None
     except OSError as error:
-        raise InputError(error.strerror or str(error), where=str(path)) from None
+        reason = error.strerror or str(error)
+        raise InputError(reason, where=str(path), hint="A readable file is wanted here.") from None
 
 
 def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -84,33 +98,41 @@ def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, A
 
     """
     if path.suffixes[:1] == [".json"] and next((t for _, t in lines(path) if t.strip()), "")[:1] == "[":
-        yield from _json_array(path)
+        yield from _json_array(path, damage)
         return
-    for number, text in lines(path):
+    for number, text in lines(path, damage):
         if not text.strip():
             continue
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             reason = _known_damage(text)
             if reason:
                 damage.skip(path, number, reason)
                 continue
-            raise InputError(f"not JSON: {error.msg}", where=f"{path}:{number}") from None
+            raise InputError(
+                f"not JSON: {_short(error)}", where=f"{path}:{number}", hint=ONE_OBJECT
+            ) from None
         if not isinstance(value, dict):
-            raise InputError(f"a JSON object per line, not {type(value).__name__}", where=f"{path}:{number}")
+            what = f"a JSON object per line, not {type(value).__name__}"
+            raise InputError(what, where=f"{path}:{number}", hint=ONE_OBJECT)
         yield number, value
 
 
-def _json_array(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _json_array(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
-        values = json.loads("\n".join(text for _, text in lines(path)))
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", where=f"{path}:{error.lineno}") from None
+        values = json.loads("\n".join(text for _, text in lines(path, damage)))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(f"not JSON: {_short(error)}", where=f"{path}:{line}", hint=ONE_OBJECT) from None
     for number, value in enumerate(values, 1):
         if not isinstance(value, dict):
-            raise InputError("not an object", where=f"{path}: element {number}")
+            raise InputError("not an object", where=f"{path}: element {number}", hint=ONE_OBJECT)
         yield number, value
+
+
+def _short(error: Exception) -> str:
+    return str(getattr(error, "msg", error)).partition(";")[0]
 
 
 def _known_damage(text: str) -> str:
@@ -125,7 +147,7 @@ def _known_damage(text: str) -> str:
 def _parses(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -136,9 +158,10 @@ def text_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
         InputError: none of them is there, or it is no text.
 
     """
-    name = _present(row, names, where)
+    name = first_present(row, names, where)
     if not isinstance(row[name], str):
-        raise InputError(f"field {name!r} holds {type(row[name]).__name__}, not text", where=where)
+        what = f"field {name!r} holds {type(row[name]).__name__}, not text"
+        raise InputError(what, where=where, hint=f"Fields here: {_fields(row)}.")
     return str(row[name])
 
 
@@ -149,18 +172,31 @@ def label_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> int
         InputError: none of them is there, or it is another value.
 
     """
-    name = _present(row, names, where)
+    name = first_present(row, names, where)
     value = row[name]
     if str(value).strip().lower() in ("0", "false", "0.0"):
         return 0
     if str(value).strip().lower() in ("1", "true", "1.0"):
         return 1
-    raise InputError(f"field {name!r} is {value!r}, not 0 or 1", where=where)
+    shown = repr(value) if len(repr(value)) < LONGEST_SHOWN else f"{repr(value)[:LONGEST_SHOWN]}…"
+    raise InputError(
+        f"field {name!r} is {shown}, not 0 or 1", where=where, hint="Write 0 or 1, false or true."
+    )
 
 
-def _present(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def first_present(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """Return the first of ``names`` that ``row`` has, null not counting.
+
+    Raises:
+        InputError: none of them is there.
+
+    """
     for name in names:
         if row.get(name) is not None:
             return name
     wanted = " or ".join(repr(name) for name in names)
-    raise InputError(f"no field {wanted}", where=where, hint=f"Fields here: {', '.join(sorted(row))}.")
+    raise InputError(f"no field {wanted}", where=where, hint=f"Fields here: {_fields(row)}.")
+
+
+def _fields(row: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(map(str, row))) or "none"

@@ -7,7 +7,7 @@ Loading scripts do not run (``datasets`` 4 has none), so that data stays data.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,8 @@ def hub(
         wanted = key or (str(said) if len(tables) == 1 or split == said else None)
         if wanted and split in (None, said, key):
             where = Path(f"{path}#{said}")
-            splits.setdefault(wanted, []).extend(
-                samples_of(enumerate(table, 1), where, task, columns, language)
-            )
+            rows = _rows(table, where)
+            splits.setdefault(wanted, []).extend(samples_of(rows, where, task, columns, language))
     if not splits:
         shown = ", ".join(map(str, tables))
         raise InputError(
@@ -65,7 +64,19 @@ def hub(
         )
     (only, samples), *rest = splits.items()
     divided = divided_by_group(samples) if not rest and only not in WORDS.values() else splits
-    return finished("hub", task, divided, Damage(), source=f"{path}@{revision}" if revision else path)
+    return finished(
+        "hub", task, divided, Damage(), source=f"{path}@{revision}" if revision else path, where=path
+    )
+
+
+def _rows(table: Iterable[Mapping[str, Any]], where: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    number = 0
+    try:
+        for number, row in enumerate(table, 1):
+            yield number, row
+    except UnicodeDecodeError as error:
+        hint = "Write the file again in UTF-8, or read it with jsonl: or csv:, which keep such bytes."
+        raise InputError(f"not UTF-8: {error.reason}", where=f"{where}:{number + 1}", hint=hint) from None
 
 
 def _tables(path: str, name: str | None, revision: str | None, allow_download: bool) -> Mapping[str, Any]:
@@ -86,7 +97,7 @@ def _tables(path: str, name: str | None, revision: str | None, allow_download: b
     try:
         tables: Mapping[str, Any] = datasets.load_dataset(source, name, revision=revision)
     except Exception as error:  # network, cache, layout and schema errors have no common base
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error.__cause__ or error).split())[:200] or "It holds no rows."
         if local.is_dir() or allow_download:
             raise InputError("cannot be loaded", where=path, hint=reason) from None
         raise RefusedError(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.files import Damage, existing, json_lines, lines, text_field
+from durometer.corpora.files import Damage, existing, first_present, json_lines, lines, text_field
 from durometer.corpora.splits import finished, split_files
 from durometer.errors import InputError
 from durometer.types import Sample
@@ -37,7 +37,7 @@ def _read(name: str, path: str, split: str | None, task: str, language: str) -> 
         key: _pairs(file, functions, language, damage)
         for key, file in split_files(folder, split, (".txt", ".txt.gz")).items()
     }
-    return finished(name, task, splits, damage, source=str(folder.name))
+    return finished(name, task, splits, damage, source=folder.name, where=folder)
 
 
 def read_functions(path: Path, damage: Damage) -> dict[str, str]:
@@ -50,17 +50,16 @@ def read_functions(path: Path, damage: Damage) -> dict[str, str]:
     functions: dict[str, str] = {}
     for number, row in json_lines(path, damage):
         where = f"{path}:{number}"
-        if "idx" not in row:
-            raise InputError("no field 'idx'", where=where, hint=f"Fields here: {', '.join(sorted(row))}.")
-        key, code = str(row["idx"]), text_field(row, ("func", "code"), where)
+        key, code = str(row[first_present(row, ("idx",), where)]), text_field(row, ("func", "code"), where)
         if functions.setdefault(key, code) != code:
-            raise InputError(f"a second, different function with the id {key!r}", where=where)
+            what = f"a second, different function with the id {key!r}"
+            raise InputError(what, where=where, hint="Give each function an id of its own.")
     return functions
 
 
 def _pairs(path: Path, functions: Mapping[str, str], language: str, damage: Damage) -> list[Sample]:
     samples = []
-    for number, text in lines(path):
+    for number, text in lines(path, damage):
         fields = text.split()
         if not fields:
             continue
@@ -68,7 +67,11 @@ def _pairs(path: Path, functions: Mapping[str, str], language: str, damage: Dama
             damage.skip(path, number, "stray prefix before the record")
             continue
         if len(fields) < 3 or fields[2] not in (*LABELS, "-1"):
-            raise InputError("not 'id1 id2 label' with label 0 or 1", where=f"{path}:{number}")
+            raise InputError(
+                "not 'id1 id2 label' with label 0 or 1",
+                where=f"{path}:{number}",
+                hint="Write two ids of data.jsonl and a label, separated by blanks or TABs.",
+            )
         first, second, label = fields[:3]
         if label == "-1":
             damage.skip(path, number, "pair without a label (-1)")

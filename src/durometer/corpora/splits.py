@@ -89,7 +89,7 @@ def read_splits(name: str, path: str, split: str | None, task: str, read: ReadRo
             )
         if split in splits:
             splits = {split: splits[split]}
-    return finished(name, task, splits, damage, source=str(place.name))
+    return finished(name, task, splits, damage, source=place.name, where=place)
 
 
 def divided_by_group(samples: Sequence[Sample]) -> dict[str, Sequence[Sample]]:
@@ -102,7 +102,13 @@ def divided_by_group(samples: Sequence[Sample]) -> dict[str, Sequence[Sample]]:
 
 
 def finished(
-    name: str, task: str, splits: Mapping[str, Sequence[Sample]], damage: Damage, *, source: str
+    name: str,
+    task: str,
+    splits: Mapping[str, Sequence[Sample]],
+    damage: Damage,
+    *,
+    source: str,
+    where: object,
 ) -> Corpus:
     """Return the corpus with unique ids in each split and notes on everything unusual.
 
@@ -113,7 +119,9 @@ def finished(
 
     """
     if not any(splits.values()):
-        raise InputError("no usable rows", where=source, hint="; ".join(damage.notes().values()))
+        found = "; ".join(f"{reason}: {count}" for reason, count in damage.notes().items())
+        hint = found or "Nothing is in there: check the path, and that the file is complete."
+        raise InputError("no usable rows", where=str(where), hint=hint)
     notes = {"source": source, **damage.notes()}
     unique: dict[str, tuple[Sample, ...]] = {}
     for split, samples in splits.items():
