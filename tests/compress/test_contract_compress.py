@@ -15,7 +15,7 @@ import torch
 from durometer.attacks.gradients import gradient_source
 from durometer.compress import Compression, compress
 from durometer.compress.artefact import load_artefact, save_artefact
-from durometer.compress.configs import BFloat16, Int4, Int8
+from durometer.compress.configs import BFloat16, Int4, Int8, QatInt4, QatInt8
 from durometer.compress.distill_config import Distill
 from durometer.compress.prune_configs import ExtraTraining, MagnitudePrune, MovementPrune, StructuredPrune
 from durometer.corpora.base import Corpus
@@ -60,6 +60,10 @@ ROWS = {
     "int8": Row([Int8()], 0.36, loss=0.05),
     "int4": Row([Int4()], 0.27, loss=0.15),
     "bf16": Row([BFloat16()], 0.58, loss=0.05),
+    "aware of int8": Row([QatInt8(**PLAIN)], 0.36, loss=0.05, slow=True),
+    "aware of int4, taught": Row(
+        [QatInt4(**TAUGHT | {"recovery_epochs": 2})], 0.27, loss=0.1, generators=False, slow=True
+    ),
     "extra training": Row([ExtraTraining(**PLAIN)], 1.01, loss=0.05, slow=True),
     "distill": Row([Distill(epochs=1)], 0.6, generators=False),
     "half the layers": Row([Distill(width=1.0, epochs=1)], 0.95, generators=False),

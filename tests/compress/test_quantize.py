@@ -57,6 +57,8 @@ def test_packing_twice_changes_nothing_and_zeros_stay(
     weight[torch.rand(rows, columns, generator=generator) < 0.3] = 0
     once = roundtrip(weight, codec)
     assert once.shape == weight.shape
+    stored = pack("w", weight, codec).values()
+    assert packed_bytes(weight, codec) == sum(t.numel() * t.element_size() for t in stored)
     assert torch.equal(roundtrip(once, codec), once)
     assert bool((once[weight == 0] == 0).all())
     step = {"int8": 1 / 254, "int4": 1 / 14, "bf16": 1 / 256}.get(codec.removeprefix("sparse_")[:4], 0.0)

@@ -32,7 +32,8 @@ def gradient_source(victim: Victim) -> Callable[[Sample], FirstOrder]:
     if not traits_of(victim).gradients or not parts:
         raise RefusedError(
             "this victim gives no gradients",
-            hint="Attack it with black-box attacks, or attack the full-precision model and transfer.",
+            hint="Attack it with black-box attacks, or attack a twin that has some (for an engine its recipe "
+            "without it, or ending in int8) and transfer.",
         )
     probe = Sample(id="gradient probe", code="x = 1", language="python", label=0, other="x = 1")
     _embedding_gradients(inner, probe)

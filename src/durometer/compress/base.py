@@ -67,6 +67,8 @@ COMPRESSIONS: Registry[type[Compression]] = Registry(
         "int8": "durometer.compress.configs:Int8",
         "int4": "durometer.compress.configs:Int4",
         "bf16": "durometer.compress.configs:BFloat16",
+        "qat_int8": "durometer.compress.configs:QatInt8",
+        "qat_int4": "durometer.compress.configs:QatInt4",
         "onnx": "durometer.compress.engine_configs:Onnx",
         "onnx_int8": "durometer.compress.engine_configs:OnnxInt8",
         "openvino": "durometer.compress.engine_configs:OpenVino",

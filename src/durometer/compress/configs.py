@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from durometer.compress.base import Compression
+from durometer.compress.prune_configs import Recovering, epochs
 from durometer.corpora.base import Corpus
 
 if TYPE_CHECKING:
     from durometer.victims.loop import Progress
     from durometer.victims.saved import SavedVictim
+    from durometer.victims.storage import Codec
 
 
 class Int8(Compression):
@@ -57,6 +60,63 @@ class Int4(Compression):
     def describe(self) -> str:
         """See the base class."""
         return f"int4 weights in groups of {self.group_size}, int8 embeddings"
+
+
+class QuantizationAware(Recovering):
+    """A step that fine-tunes through rounded weights, on the labels or taught by the original too."""
+
+    source: ClassVar[str] = "Jacob et al., CVPR 2018; straight-through: Bengio et al. 2013"
+    recover: Literal["plain", "distill"] = "plain"
+
+    @abstractmethod
+    def codec(self) -> Codec:
+        """Return how linears are stored."""
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.qat``."""
+        from durometer.compress.qat import quantization_aware
+
+        return quantization_aware(victim, self, data, seed=seed, progress=progress, work=work)
+
+
+class QatInt8(QuantizationAware):
+    """Fine-tune through int8 weights, then store them as ``int8`` does; not faster.
+
+    A fake-quantized twin with a straight-through gradient; the artefact answers as it does, to the bit.
+    """
+
+    kind: Literal["qat_int8"] = "qat_int8"
+
+    def codec(self) -> Codec:
+        """See the base class."""
+        return "int8"
+
+    def describe(self) -> str:
+        """See the base class."""
+        return f"{self.taught()} through int8 weights for {epochs(self.recovery_epochs)}"
+
+
+class QatInt4(QuantizationAware):
+    """Fine-tune through int4 weights, then store them as ``int4`` does; not faster.
+
+    A fake-quantized twin with a straight-through gradient; the artefact answers as it does, to the bit.
+    """
+
+    kind: Literal["qat_int4"] = "qat_int4"
+    group_size: Literal[32, 64, 128] = 64
+
+    def codec(self) -> Codec:
+        """See the base class."""
+        from durometer.compress.quantize import INT4
+
+        return INT4[self.group_size]
+
+    def describe(self) -> str:
+        """See the base class."""
+        weights = f"int4 weights in groups of {self.group_size}, int8 embeddings"
+        return f"{self.taught()} through {weights} for {epochs(self.recovery_epochs)}"
 
 
 class BFloat16(Compression):

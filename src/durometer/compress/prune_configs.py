@@ -34,10 +34,11 @@ class Recovering(Compression):
 
     def recovery_words(self) -> str:
         """Return what follows the step, in words, or nothing."""
-        if self.recover == "none":
-            return ""
-        how = "fine-tuned" if self.recover == "plain" else "distilled from the original"
-        return f", then {how} for {epochs(self.recovery_epochs)}"
+        return "" if self.recover == "none" else f", then {self.taught()} for {epochs(self.recovery_epochs)}"
+
+    def taught(self) -> str:
+        """Return how it is fine-tuned, in words."""
+        return "fine-tuned" if self.recover == "plain" else "distilled from the original"
 
 
 class Unstructured(Recovering):

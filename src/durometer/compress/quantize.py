@@ -12,7 +12,15 @@ INT4: dict[int, Codec] = {32: "int4_g32", 64: "int4_g64", 128: "int4_g128"}  # b
 
 
 def quantize(victim: SavedVictim, codec: Codec) -> SavedVictim:
-    """Return a copy whose matrices are what a load after a save will give.
+    """Return a copy whose matrices are what a load after a save will give (errors as in ``packing_for``)."""
+    quantized = victim.copy()
+    quantized.packing |= packing_for(victim, codec)
+    quantized.settle()
+    return quantized
+
+
+def packing_for(victim: SavedVictim, codec: Codec) -> dict[str, Codec]:
+    """Return how each matrix is stored once quantized, by the name that it has in the weights.
 
     By shape, not by module type: subclasses of Embedding, tied tables (once, under their first name) and
     layers of other libraries, GPT-2's Conv1D among them, are matrices too. Tables of embeddings take int8
@@ -24,22 +32,19 @@ def quantize(victim: SavedVictim, codec: Codec) -> SavedVictim:
             would be smaller.
 
     """
-    quantized = victim.copy()
-    matrices = {name: weight for name, weight in quantized.network.named_parameters() if weight.dim() == 2}
-    tables = {id(m.weight) for m in quantized.network.modules() if isinstance(m, nn.Embedding)}
+    matrices = {name: weight for name, weight in victim.network.named_parameters() if weight.dim() == 2}
+    tables = {id(m.weight) for m in victim.network.modules() if isinstance(m, nn.Embedding)}
+    packing: dict[str, Codec] = {}
     for name, weight in matrices.items():
         wanted = "int8" if codec.startswith("int4") and id(weight) in tables else codec
-        quantized.packing[name] = combined(
-            victim.packing.get(name, "dense"), wanted, where=f"{victim.name}: {name}"
-        )
+        packing[name] = combined(victim.packing.get(name, "dense"), wanted, where=f"{victim.name}: {name}")
     before, after = (
-        sum(packed_bytes(weight, v.packing.get(name, "dense")) for name, weight in matrices.items())
-        for v in (victim, quantized)
+        sum(packed_bytes(weight, stored.get(name, "dense")) for name, weight in matrices.items())
+        for stored in (victim.packing, packing)
     )
     if after >= before:
         raise RefusedError(f"{codec} would not be smaller: {after} bytes, {before} before", where=victim.name)
-    quantized.settle()
-    return quantized
+    return packing
 
 
 def combined(current: Codec, wanted: Codec, *, where: str) -> Codec:

@@ -21,6 +21,7 @@ from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.presets import TrainConfig
 from durometer.victims.saved import SavedVictim
+from durometer.victims.storage import PLAIN
 from durometer.victims.train import LabelledRows, accuracy, fine_tune, fine_tuning_plan
 from durometer.victims.train_generator import Rows
 
@@ -40,7 +41,8 @@ def recover(
 ) -> None:
     """Fine-tune ``victim`` in place as ``config.recover`` says; the weights that do best on ``valid`` stay.
 
-    ``distill`` minimises ½ CE + ½ T² KL(original ‖ victim), T = 2. ``after_step`` holds zeros at zero.
+    ``distill`` minimises ½ CE + ½ T² KL(original ‖ victim), T = 2. ``after_step`` runs after each update;
+    by default it holds the zeros of what is stored sparse.
 
     Raises:
         InputError: there is no data.
@@ -56,8 +58,22 @@ def recover(
     teacher = original if config.recover == "distill" else None
     train(
         victim, teacher, needed(data, config.kind), plan,
-        seed=seed, stage="recover", after_step=after_step, progress=progress, work=work,
+        seed=seed, stage="recover", after_step=after_step or zeros_held(victim),
+        progress=progress, work=work,
     )  # fmt: skip
+
+
+def zeros_held(victim: SavedVictim) -> Callable[[], None]:
+    """Return what puts back the zeros of the victim's sparse matrices, which training refills."""
+    weights = [victim.network.get_parameter(n) for n, codec in victim.packing.items() if codec in PLAIN]
+    masks = [weight != 0 for weight in weights]
+
+    @torch.no_grad()
+    def hold() -> None:
+        for weight, mask in zip(weights, masks, strict=True):
+            weight.mul_(mask)
+
+    return hold
 
 
 def needed(data: Corpus | None, kind: str) -> Corpus:

@@ -129,15 +129,24 @@ def unpack(name: str, stored: Mapping[str, Tensor], codec: Codec, shape: tuple[i
     else:
         dense = (_whole(values, count) if bits(codec) == 4 else values).float()
     dense = dense.reshape(shape)
-    if bits(codec) > 8:
-        return dense
-    scale = stored[f"{name}.scale"].float().repeat_interleave(_group(codec, shape[1]), dim=1)
-    return dense * scale[:, : shape[1]]
+    return dense if bits(codec) > 8 else expanded(dense, stored[f"{name}.scale"], codec)
+
+
+def expanded(values: Tensor, scale: Tensor, codec: Codec) -> Tensor:
+    """Return the fp32 matrix of ``quantize_rows``' values [rows, columns] and scales [rows, groups]."""
+    columns = values.shape[1]
+    return values.float() * scale.float().repeat_interleave(_group(codec, columns), dim=1)[:, :columns]
 
 
 def packed_bytes(tensor: Tensor, codec: Codec) -> int:
-    """Return the bytes that a tensor takes in the file, names aside."""
-    return sum(t.numel() * t.element_size() for t in pack("t", tensor, codec).values())
+    """Return the bytes that a tensor takes in the file, names aside, without packing it."""
+    count, sparse = tensor.numel(), codec in PLAIN
+    values = int((tensor != 0).sum()) if sparse else count
+    total = -(-values * bits(codec) // 8) + (-(-count // 8) if sparse else 0)
+    if bits(codec) > 8:
+        return total
+    rows, columns = tensor.shape
+    return total + rows * (4 if bits(codec) == 8 else 2 * -(-columns // _group(codec, columns)))
 
 
 def roundtrip(tensor: Tensor, codec: Codec) -> Tensor:
