@@ -15,7 +15,9 @@ def command(
     victim: Annotated[str, typer.Option(help="A victim card (.yaml), a folder, or a hub id.")],
     method: Annotated[
         list[str],
-        typer.Option(help="KIND or KIND:field=value,field=value; repeat it to combine steps in order."),
+        typer.Option(
+            help="KIND, KIND:field=value,field=value or words, prune(heads: 0.5); repeat it to combine steps."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the artefact.")],
     data: Annotated[
@@ -77,12 +79,16 @@ def command(
 
 
 def parse_method(text: str) -> dict[str, Any]:
-    """Return the fields of ``KIND:field=value,…``; values are read as YAML scalars.
+    """Return the fields of ``KIND:field=value,…`` (values are YAML scalars), or of a step in words.
 
     Raises:
-        ConfigurationError: a part is not ``field=value``.
+        ConfigurationError: a part is not ``field=value``, or words that are not known.
 
     """
+    from durometer.compress.spelling import is_spelled, spelled
+
+    if is_spelled(text):
+        return spelled(text)
     kind, _, rest = text.partition(":")
     fields: dict[str, Any] = {"kind": kind}
     for part in filter(None, rest.split(",")):

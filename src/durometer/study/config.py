@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from durometer.errors import ConfigurationError
 from durometer.study.source import HintedError, Source, explain, parse_yaml, read_yaml, suggest
 from durometer.types import content_hash
 
@@ -71,7 +72,7 @@ class AttackConfig(Strict):
 
 
 class StepConfig(Strict):
-    """One compression step of a recipe."""
+    """One compression step of a recipe: a kind, its fields, or words such as ``prune(heads: 0.5)``."""
 
     kind: str
     options: Options = {}
@@ -79,7 +80,12 @@ class StepConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, value: object) -> object:
-        return _kind_and_options(value)
+        from durometer.compress.spelling import is_spelled, spelled
+
+        try:
+            return _kind_and_options(spelled(str(value)) if is_spelled(value) else value)
+        except ConfigurationError as error:
+            raise HintedError(error.what, error.hint) from None
 
     @field_validator("kind")
     @classmethod
@@ -101,6 +107,10 @@ class VariantConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, value: object) -> object:
+        from durometer.compress.spelling import rejoined
+
+        if isinstance(value, Mapping) and isinstance(value.get("recipe"), list):
+            return {**value, "recipe": rejoined(value["recipe"])}
         if isinstance(value, str) or (isinstance(value, Mapping) and "kind" in value):
             step = (
                 {k: v for k, v in value.items() if k not in ("name", "seed")}
@@ -113,7 +123,7 @@ class VariantConfig(Strict):
                 else {}
             )
             return {"recipe": [step]} | rest
-        return {"recipe": value} if isinstance(value, list | tuple) else value
+        return {"recipe": rejoined(value)} if isinstance(value, list | tuple) else value
 
 
 class TaskConfig(Strict):
@@ -257,6 +267,13 @@ class StudyConfig(Strict):
     include: tuple[CellPattern, ...] = ()
     exclude: tuple[CellPattern, ...] = ()
     machine: Annotated[MachineOptions, BeforeValidator(lambda v: v or {})] = MachineOptions()
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _whole_steps(cls, value: object) -> object:
+        from durometer.compress.spelling import rejoined
+
+        return rejoined(value) if isinstance(value, list | tuple) else value
 
     @classmethod
     def from_source(cls, source: Source) -> StudyConfig:
