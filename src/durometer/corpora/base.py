@@ -70,6 +70,7 @@ BUILTIN: Registry[Callable[..., Corpus]] = Registry(
         "builtin-clones-algorithms": "durometer.corpora.natural_clones:clones_algorithms",
         "builtin-clones-transformers": "durometer.corpora.natural_clones:clones_transformers",
         "builtin-cwe": "durometer.corpora.builtin_cwe:builtin_cwe",
+        "builtin-injected": "durometer.corpora.builtin_injected:builtin_injected",
         "builtin-summaries": "durometer.corpora.builtin_summaries:builtin_summaries",
     },
 )

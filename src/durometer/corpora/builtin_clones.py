@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,18 @@ SHARES = (0.65, 0.10, 0.25)  # of the functions
 NEIGHBOURS = 2
 LENGTH_RATIO = 1.1
 CLONE_COSINE = 0.90
+
+
+class Grouped(Protocol):
+    """Anything that belongs to a top-level module or package."""
+
+    @property
+    def group(self) -> str:
+        """The unit that splits never divide."""
+        ...
+
+
+G = TypeVar("G", bound=Grouped)
 
 
 @dataclass(frozen=True)
@@ -175,7 +187,7 @@ def builtin_clones(
     return Corpus("builtin-clones", "clone", splits, notes)
 
 
-def split_by_group(functions: Sequence[Function], seed: int) -> dict[str, list[Function]]:
+def split_by_group(functions: Sequence[G], seed: int) -> dict[str, list[G]]:
     """Divide functions into train, valid and test by whole groups, about 65, 10 and 25 percent."""
     groups = sorted({function.group for function in functions})
     order = [groups[int(i)] for i in stream(seed, "split").permutation(len(groups))]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from durometer.corpora.syntax import message, parse_quietly
+from durometer.errors import InputError
 from durometer.rng import stream
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,6 +57,20 @@ class Function:
 def standard_library() -> Path:
     """Return the folder of the running interpreter's standard library."""
     return Path(sysconfig.get_path("stdlib"))
+
+
+def source_tree(source: str) -> Path:
+    """Return the folder of ``stdlib`` or of the ``installed`` packages.
+
+    Raises:
+        InputError: another name.
+
+    """
+    trees = {"stdlib": standard_library(), "installed": Path(sysconfig.get_path("purelib"))}
+    if source not in trees:
+        known = ", ".join(trees)
+        raise InputError(f"unknown source {source!r}", where="built-in corpus", hint=f"Known: {known}.")
+    return trees[source]
 
 
 def python_files(root: Path) -> list[Path]:

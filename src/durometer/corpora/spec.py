@@ -15,6 +15,7 @@ from durometer.errors import InputError, UnknownNameError
 DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "builtin-clones": {"pairs": 4000, "seed": 1},
     "builtin-cwe": {"pairs": 2000, "seed": 1},
+    "builtin-injected": {"seed": 1},
     "builtin-summaries": {"seed": 1},
 }
 """What a generator is asked for where the command line says nothing."""
@@ -64,7 +65,10 @@ class CorpusSpec:
     def _generated(self, task: str, options: Mapping[str, Any]) -> Corpus:
         if self.path:
             raise InputError(
-                f"a built-in corpus has no path {self.path!r}", where=self.format, hint="Give it options."
+                f"a built-in corpus has no path {self.path!r}",
+                where=self.format,
+                hint="On the command line write builtin-NAME:pairs=400,seed=2, in a study file "
+                "`options: {pairs: 400, seed: 2}`.",
             )
         corpus = BUILTIN.get(self.format)(**options)
         if corpus.task != task:

@@ -153,8 +153,9 @@ class TaskConfig(Strict):
 
     @property
     def label(self) -> str:
-        """What the rows of this data set carry as their task."""
-        return f"{self.task} {self.name}" if self.name else self.task
+        """What the rows of this data set carry as their task; injected flaws are always called so."""
+        injected = "injected" in self.corpus.partition(":")[0] and "injected" not in self.name
+        return " ".join(filter(None, (self.task, "injected" if injected else "", self.name)))
 
     @field_validator("corpus")
     @classmethod
