@@ -253,6 +253,46 @@ def _record(
     )
 
 
+def build_summaries(samples: int = 60, seeds: Sequence[int] = (0,), variants: int = 3) -> RunView:
+    """Return a study of summarizers: no class, no probability, scores that are BLEU, answers that are texts.
+
+    A sample is broken where the attack brought its BLEU down to nothing.
+    """
+    view = build_view(samples, seeds, variants, victims=("summarizer",))
+    bleu = pl.col("original_probability") / 2
+    outcomes = view.outcomes.with_columns(
+        task=pl.lit("summarization"),
+        original_score=bleu,
+        adversarial_score=pl.when(pl.col("status") == "success").then(0.004),
+        original_text=pl.format("Return the {}.", "sample_id"),
+        adversarial_text=pl.when(pl.col("status") == "success").then(pl.lit("Nothing.")),
+        reason=pl.when(pl.col("status") == "skipped")
+        .then(pl.lit("already_below_threshold"))
+        .otherwise("reason"),
+        **{
+            name: pl.lit(None, outcome_type)
+            for name, outcome_type in view.outcomes.schema.items()
+            if name in ("label", "original_label", "adversarial_label")
+            or name in ("original_probability", "adversarial_probability")
+        },
+    )
+    records = tuple(
+        replace(
+            v,
+            task="summarization",
+            measures={"bleu": 0.3},
+            predictions=v.predictions.with_columns(
+                label=pl.lit(None, pl.Int64),
+                probability=pl.lit(None, pl.Float64),
+                score=pl.when(pl.col("correct")).then(pl.col("probability") / 2 + 0.01).otherwise(0.0),
+            ),
+        )
+        for v in view.variants
+    )
+    floors = {"summarization": {"bleu": 0.11, "constant_bleu": 0.11}}
+    return replace(view, outcomes=outcomes, variants=records, floors=floors, corpora={})
+
+
 HOSTILE = (
     "def f(value):\n    return '</script><script>window.owned = 1</script>'\n",
     "def f(value):\n    return '<img src=x onerror=\"window.owned = 2\">'  # \u202e drawkcab \u2066\n",

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import polars as pl
-from synthetic_view import build_view
+from synthetic_view import build_summaries, build_view
 
 from durometer.report.answer import cost
+from durometer.report.contents import comparisons_table, grid_table
 from durometer.report.results import build_results
 
 
@@ -24,6 +25,7 @@ def comparison(**changes: Any) -> dict[str, Any]:
         "low": -6.0,
         "high": -2.0,
         "p_holm": 0.01,
+        "family": 21,
         "detected": True,
         "detectable": 2.5,
     }
@@ -35,7 +37,7 @@ def test_three_sentences_and_each_claim_has_its_evidence(results: dict[str, Any]
     text = " ".join(results["answer"])
     effects = re.findall(r"[−+]?[\d.]+ points(?! would)", text)
     evidence = re.findall(
-        r"points(?: for [^()]+)? \(95 % interval [^,]+ to [^,]+, adjusted p [=<] [\d.]+\)", text
+        r"points(?: for [^()]+)? \(95 % interval \S+ to [^,;]+[,;][^()]* adjusted p [=<] [\d.]+\)", text
     )
     assert effects
     assert len(effects) == len(evidence)
@@ -46,9 +48,49 @@ def test_detected_difference_is_claimed_with_interval_and_adjusted_p() -> None:
 
 
 def test_undetected_difference_is_never_claimed() -> None:
-    text = cost([comparison(detected=False, p_holm=0.2)])
+    text = cost([comparison(detected=False, p_holm=0.2, high=1.0)])
+    assert text == (
+        "no difference detected for int8: −4.0 points (95 % interval −6.0 to +1.0, adjusted p = 0.200); "
+        "2.5 points would be found with 80 % power"
+    )
+
+
+def test_an_interval_that_correction_takes_back_is_said_to_be_so() -> None:
+    text = cost([comparison(detected=False, p_holm=1.0)])
     assert text.startswith("no difference detected for int8")
-    assert "2.5 points would be found with 80 % power" in text
+    assert (
+        "(95 % interval −6.0 to −2.0 before correction for 21 comparisons; not significant after it, "
+        "adjusted p = 1.000)"
+    ) in text
+
+
+def test_every_null_result_says_what_would_have_been_found() -> None:
+    nulls = [comparison(detected=False, variant=f"v{i}", detectable=float(i)) for i in range(2, 8)]
+    assert "2.0 to 7.0 points would be found with 80 % power" in cost(nulls)
+    nulls[0]["detectable"] = None
+    assert "3.0 to 7.0 points would be found with 80 % power where there are snippets enough" in cost(nulls)
+    assert "too few snippets to say" in cost(nulls[:1])
+    for size in (5, 40, 150):
+        answer = build_results(build_view(samples=size))["answer"]
+        for sentence in answer:
+            assert sentence.count("no difference") == sentence.count("80 % power") + sentence.count("too few")
+
+
+def test_where_texts_are_written_the_answer_is_in_bleu() -> None:
+    results = build_results(build_summaries(samples=60))
+    clean, robust, _ = results["answer"]
+    assert clean.startswith("BLEU: ")
+    assert "BLEU lost under attack: " in robust
+    assert {c["measure"] for c in results["comparisons"]} == {
+        "accuracy",
+        "asr",
+        "robust_accuracy",
+        "bleu_drop",
+    }
+    texts = [cell.text for row in comparisons_table(results).rows for cell in row]
+    assert "BLEU" in texts
+    assert "Accuracy" not in texts
+    assert "bleu_drop" in [column.key for column in grid_table(results).columns]
 
 
 def test_victims_and_attacks_are_named_where_they_differ() -> None:

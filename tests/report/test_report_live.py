@@ -5,12 +5,21 @@ import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 
+import polars as pl
 import pytest
 from synthetic_view import build_view
 
 from durometer.errors import StoreError
 from durometer.report import live
-from durometer.study.view import RunView
+from durometer.report.transfer import SCHEMA
+
+
+def transfer_answers() -> pl.DataFrame:
+    row = {"task": "clone", "victim": "encoder-3M", "seed": 0, "source": "original", "target": "pruned-50"}
+    return pl.DataFrame(
+        {**row, "sample_id": "a", "snippet_id": "a", "original_correct": True, "adversarial_correct": False},
+        schema=SCHEMA,
+    )
 
 
 class Run:
@@ -19,11 +28,11 @@ class Run:
     def __init__(self) -> None:
         self.looks = 0
 
-    def __call__(self) -> RunView:
+    def __call__(self) -> live.Run:
         self.looks += 1
         if self.looks == 1:
-            return build_view(samples=20, variants=1, complete=False)
-        return build_view(samples=20, variants=2)
+            return build_view(samples=20, variants=1, complete=False), None, None
+        return build_view(samples=20, variants=2), transfer_answers(), None
 
 
 @pytest.fixture
@@ -59,7 +68,12 @@ def test_page_follows_the_run_until_it_is_complete(run: Run, port: int) -> None:
     assert "This study is not finished" not in page
     get(port, "/")
     assert run.looks == 2
-    assert len(json.loads(get(port, "/results.json")[2])["variants"]) == 2
+    record = json.loads(get(port, "/results.json")[2])
+    assert len(record["variants"]) == 2
+    assert [t["target"] for t in record["transfer"]] == [
+        "pruned-50"
+    ]  # what --transfer has measured is shown too
+    assert "break pruned-50" in page
 
 
 def test_other_names_and_other_paths_are_refused(port: int) -> None:
@@ -68,7 +82,7 @@ def test_other_names_and_other_paths_are_refused(port: int) -> None:
 
 
 def test_a_damaged_run_is_explained() -> None:
-    def broken() -> RunView:
+    def broken() -> live.Run:
         raise StoreError("damaged", where="cell")
 
     with live.make_server(broken, 0) as server:

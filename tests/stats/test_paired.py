@@ -116,6 +116,25 @@ def test_power_of_a_null_result_grows_with_the_difference():
     assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
 
 
+def test_many_comparisons_shorten_the_reach_of_each():
+    rng = np.random.default_rng(4)
+    before, after = rng.random((2, 400)) < 0.5
+    one = compare_values(before, after, np.arange(400) // 2, measure="asr")
+    many = adjust([one] * 20)[0]
+    assert many.family == 20
+    assert many.detectable == pytest.approx(one.detectable * (3.0233 + 0.8416) / (1.96 + 0.8416), rel=1e-4)
+    assert many.power(many.detectable) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_equal_scores_are_no_certainty_and_equal_queries_tell_nothing():
+    scores = np.linspace(0.1, 0.9, 50)
+    same = compare_values(scores, scores, np.arange(50), measure="score_drop")
+    assert (same.difference.low, same.difference.high) == pytest.approx((-0.0711, 0.0711), abs=1e-3)
+    assert 0 < same.detectable < 0.15
+    queries = compare_values(scores * 100, scores * 100, np.arange(50), measure="queries")
+    assert math.isnan(queries.detectable)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(-3, 3)), min_size=1, max_size=12))
 def test_sign_flip_is_the_full_enumeration(rows):

@@ -39,11 +39,11 @@ def command(
     from durometer.study.store import load_run
 
     view = load_run(run)
+    shown = measure_transfer(run) if transfer else read_transfer(run)
+    alike = measure_similarity(run, encoder) if encoder else read_similarity(run)
     if serve:
         _serve(run, port)
         return
-    shown = measure_transfer(run) if transfer else read_transfer(run)
-    alike = measure_similarity(run, encoder) if encoder else read_similarity(run)
     results = build_results(view, shown, alike)
     folder = out or run
     page = write_report(view, folder, results)
@@ -67,9 +67,11 @@ def _serve(run: Path, port: int) -> None:
     from contextlib import suppress
 
     from durometer.report.live import make_server
+    from durometer.report.similarity import read_similarity
+    from durometer.report.transfer import read_transfer
     from durometer.study.store import load_run
 
-    with make_server(lambda: load_run(run), port) as server:
+    with make_server(lambda: (load_run(run), read_transfer(run), read_similarity(run)), port) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -1,4 +1,4 @@
-"""What several cells say together: the union of attacks, query budgets, rankings, seeds, transfer."""
+"""What several cells say together: the union of attacks, query budgets, seeds, rankings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from durometer.report.comparisons import union_rows
+from durometer.report.comparisons import headline, union_rows
+from durometer.report.effects import Cells, rank_comparisons
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.stats.across import budget_curve
 from durometer.stats.measures import measure_groups
 from durometer.stats.ranks import rank_strategies
-from durometer.stats.scores import confidence_gap
+from durometer.stats.scores import confidence_gap, score_drop
 from durometer.stats.summaries import over_seeds
 from durometer.study.view import RunView
 
@@ -21,15 +22,16 @@ RANKED = {"robust_accuracy": True, "asr": False}  # measure → whether higher i
 
 
 def across_cells(view: RunView) -> Record:
-    """Return ``union``, ``curves``, ``pooled``, ``seeds`` and ``ranks`` for results.json."""
+    """Return everything of results.json that is about more than one cell."""
     outcomes = view.outcomes
-    pooled = pool(outcomes)
+    cells = _cells(outcomes)
     return {
-        "pooled": pooled,
+        "pooled": pool(outcomes),
         "union": pool(union_rows(outcomes)),
         "curves": _curves(outcomes),
-        "seeds": _over_seeds(outcomes),
-        "ranks": _ranks(outcomes),
+        "seeds": _over_seeds(cells) if outcomes["seed"].n_unique() > 1 else [],
+        "ranks": _ranks(cells),
+        "rank_comparisons": rank_comparisons(outcomes, cells),
     }
 
 
@@ -40,9 +42,11 @@ def pool(outcomes: pl.DataFrame) -> list[Record]:
         {
             **dict(zip(GROUP, key, strict=True)),
             **measures_record(measures),
-            "confidence_gap": rate(confidence_gap(outcomes.filter(**dict(zip(GROUP, key, strict=True))))),
+            "confidence_gap": rate(confidence_gap(rows)),
+            "bleu_drop": rate(score_drop(rows)) if headline(str(key[0])) == "bleu" else None,
         }
         for key, measures in groups.items()
+        for rows in [outcomes.filter(**dict(zip(GROUP, key, strict=True)))]
     ]
 
 
@@ -74,11 +78,9 @@ def _cells(outcomes: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, dict[str, 
     return found
 
 
-def _over_seeds(outcomes: pl.DataFrame) -> list[Record]:
-    if outcomes["seed"].n_unique() < 2:
-        return []
+def _over_seeds(cells: Cells) -> list[Record]:
     series: dict[tuple[Any, ...], list[float]] = {}
-    for (task, victim, attack, _), variants in _cells(outcomes).items():
+    for (task, victim, attack, _), variants in cells.items():
         for variant, measured in variants.items():
             for name, value in measured.items():
                 series.setdefault((task, victim, variant, attack, name), []).append(value)
@@ -99,9 +101,8 @@ def _over_seeds(outcomes: pl.DataFrame) -> list[Record]:
     return records
 
 
-def _ranks(outcomes: pl.DataFrame) -> list[Record]:
+def _ranks(cells: Cells) -> list[Record]:
     """Rank the variants over the cells that every one of them has finished; at least 3 variants, 2 cells."""
-    cells = _cells(outcomes)
     names = sorted({variant for variants in cells.values() for variant in variants})
     records = []
     for measure, higher in RANKED.items():

@@ -1,7 +1,9 @@
 """The answer in three sentences: the cost in accuracy, the cost in robustness, and the bargain.
 
 A claim is printed only with its effect, interval and adjusted p. Where the test found nothing, the
-sentence says "no difference detected", and how large a difference would have been found with 80 % power.
+sentence says "no difference detected", and how large a difference would have been found with 80 % power. An
+interval is that of one comparison: where it leaves out zero but the p, corrected for all comparisons of the
+study, does not, the sentence says so in words.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from durometer.report.words import attack_name, interval, listing, number, probability, ratio
+from durometer.report.words import attack_name, interval, listing, measure_of, number, probability, ratio
 
 Record = Mapping[str, Any]
 UNION = "union"
@@ -25,16 +27,31 @@ def answer(results: Record) -> list[str]:
             _strongest(results),
             f"{_proof(results).capitalize()}.",
         ]
+    return [_clean(comparisons), _robust(results), f"{_bargain(results)}; {_proof(results)}."]
+
+
+def _clean(comparisons: Sequence[Record]) -> str:
+    """Return what compression alone cost: accuracy, and BLEU where texts are written."""
     clean = [c for c in comparisons if c["measure"] == "accuracy"]
-    robust = [c for c in comparisons if c["measure"] == "robust_accuracy"]
-    robust = [c for c in robust if c["attack"] == UNION] or robust
-    return [
-        f"Accuracy: {cost(clean)}.",
-        f"Robust accuracy{' under all attacks' if robust[0]['attack'] == UNION else ''}: {cost(robust)}."
-        if robust
-        else _strongest(results),
-        f"{_bargain(results)}; {_proof(results)}.",
-    ]
+    labels = dict.fromkeys(measure_of(c).label for c in clean)
+    costs = [f"{label}: {cost([c for c in clean if measure_of(c).label == label])}" for label in labels]
+    return " ".join(f"{words}." for words in costs)
+
+
+def _robust(results: Record) -> str:
+    """Return what compression cost under attack: robust accuracy, and the drop of BLEU."""
+    robust = _under_all([c for c in results["comparisons"] if c["measure"] == "robust_accuracy"])
+    if not robust:
+        return _strongest(results)
+    everywhere = " under all attacks" if robust[0]["attack"] == UNION else ""
+    drops = _under_all([c for c in results["comparisons"] if c["measure"] == "bleu_drop"])
+    text = f"Robust accuracy{everywhere}: {cost(robust)}."
+    return f"{text} BLEU lost under attack: {cost(drops)}." if drops else text
+
+
+def _under_all(comparisons: Sequence[Record]) -> Sequence[Record]:
+    """Return the comparisons under the union of attacks, or all where nothing was run twice."""
+    return [c for c in comparisons if c["attack"] == UNION] or comparisons
 
 
 def cost(comparisons: Sequence[Record]) -> str:
@@ -52,25 +69,49 @@ def cost(comparisons: Sequence[Record]) -> str:
 
 
 def effect(comparison: Record, where: str = "") -> str:
-    """Return a difference, of what, with its interval and adjusted p."""
+    """Return a difference, of what, with its interval and adjusted p; says where the two seem to disagree."""
     bounds = interval(comparison["low"], comparison["high"], signed=True) or "not defined"
     change = number(comparison["difference"], signed=True) + " points" + (f" for {where}" if where else "")
-    return f"{change} (95 % interval {bounds}, adjusted {probability(comparison['p_holm'])})"
+    p = f"adjusted {probability(comparison['p_holm'])}"
+    if only_before_correction(comparison):
+        many = comparison["family"]
+        return (
+            f"{change} (95 % interval {bounds} before correction for {many} comparisons; "
+            f"not significant after it, {p})"
+        )
+    return f"{change} (95 % interval {bounds}, {p})"
+
+
+def only_before_correction(comparison: Record) -> bool:
+    """Whether the comparison's own interval leaves out zero although no difference is detected."""
+    low, high = comparison["low"], comparison["high"]
+    return not comparison["detected"] and low is not None and high is not None and not low <= 0 <= high
 
 
 def _undetected(rest: Sequence[Record], all_of_them: Sequence[Record]) -> str:
     largest = max(rest, key=lambda c: abs(c["difference"] or 0))
-    reach = largest["detectable"]
-    power = "" if reach is None else f"; {number(reach)} points would be found with 80 % power"
     if len(rest) == 1:
-        return f"no difference detected for {_where(largest, all_of_them)}: {effect(largest)}{power}"
+        found = f"{_where(largest, all_of_them)}: {effect(largest)}"
+        return f"no difference detected for {found}; {_power(rest)}"
     many = listing([_where(c, all_of_them) for c in rest])
     if len(rest) > SHOWN:
         many = f"{len(rest)} {'other ' if len(rest) < len(all_of_them) else ''}comparisons"
     return (
         f"no difference detected for {many}, the largest being "
-        f"{effect(largest, _where(largest, all_of_them))}{power}"
+        f"{effect(largest, _where(largest, all_of_them))}; {_power(rest)}"
     )
+
+
+def _power(rest: Sequence[Record]) -> str:
+    """Return how large a difference ``rest`` would have shown: without it a null result says nothing."""
+    reaches = [c["detectable"] for c in rest]
+    known = [reach for reach in reaches if reach is not None]
+    if not known:
+        return "too few snippets to say what would have been found"
+    least, most = number(min(known)), number(max(known))
+    span = least if least == most else f"{least} to {most}"
+    text = f"{span} points would be found with 80 % power"
+    return text if None not in reaches else f"{text} where there are snippets enough to say"
 
 
 def _bargain(results: Record) -> str:
@@ -92,7 +133,8 @@ def _bargain(results: Record) -> str:
     worst = min(losses, key=lambda c: (not c["detected"], c["difference"]))
     if worst["detected"]:
         return f"{words}, for {effect(worst)} of robust accuracy under {attack_name(worst['attack'])}"
-    return f"{words}, with no difference in robust accuracy detected: at worst {effect(worst)}"
+    found = f"{effect(worst)}; {_power([worst])}"
+    return f"{words}, with no difference in robust accuracy detected: at worst {found}"
 
 
 def _strongest(results: Record) -> str:

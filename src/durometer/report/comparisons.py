@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import polars as pl
 
+from durometer.errors import UnknownNameError
 from durometer.report.records import ORIGINAL, Record, plain, rate
 from durometer.stats.across import UNION, union_of_attacks
 from durometer.stats.bootstrap import CONFIDENCE
-from durometer.stats.paired import Comparison, adjust, compare, compare_predictions
+from durometer.stats.paired import Comparison, Measure, adjust, compare, compare_predictions
 from durometer.study.view import RunView, VariantRecord
+from durometer.tasks.base import TASKS
+
+UNDER_ATTACK: tuple[Measure, ...] = ("asr", "robust_accuracy", "score_drop")
+
+
+def headline(task: str) -> str:
+    """Return the measure that stands for "accuracy" on this task: "bleu" where texts are written."""
+    with suppress(UnknownNameError):  # a task of another package that is not installed here
+        return TASKS.get(task)().headline
+    return "accuracy"
+
+
+def class_names(task: str) -> list[str]:
+    """Return what the classes of ``task`` are called, by index; nothing where nobody says."""
+    with suppress(UnknownNameError):
+        return [str(name) for name in getattr(TASKS.get(task)(), "classes", ())]
+    return []
 
 
 def compare_variants(view: RunView, confidence: float = CONFIDENCE) -> list[Record]:
     """Compare each variant with its original; Holm's family is all comparisons of the study.
 
-    For each variant: accuracy on the test split; for each attack, and for the union of attacks where there
-    are several, ASR and robust accuracy. ``confidence`` is that of the intervals.
+    For each variant: the task's headline on the test split (accuracy, or BLEU: :func:`headline`); for each
+    attack, and for the union of attacks where there are several, ASR, robust accuracy, and for a task that
+    is headed by BLEU the mean drop of BLEU. ``confidence`` is that of the intervals.
     """
     names: list[Record] = []
     found: list[Comparison] = []
@@ -25,16 +46,17 @@ def compare_variants(view: RunView, confidence: float = CONFIDENCE) -> list[Reco
         if original is None or record.variant == ORIGINAL:
             continue
         name = {"task": record.task, "victim": record.victim, "variant": record.variant}
-        names.append({**name, "attack": None})
+        measure = headline(record.task)
+        names.append({**name, "attack": None, "headline": measure})
         found.append(compare_predictions(original.predictions, record.predictions, confidence=confidence))
         rows = outcomes.filter(task=record.task, victim=record.victim)
         for attack in rows["attack"].unique(maintain_order=True).to_list():
             base = rows.filter(attack=attack, variant=ORIGINAL)
             mine = rows.filter(attack=attack, variant=record.variant)
             if base.height and mine.height:
-                names += [{**name, "attack": attack}] * 2
-                found.append(compare(base, mine, "asr", confidence=confidence))
-                found.append(compare(base, mine, "robust_accuracy", confidence=confidence))
+                for kind in UNDER_ATTACK if measure == "bleu" else UNDER_ATTACK[:2]:
+                    names.append({**name, "attack": attack, "headline": measure})
+                    found.append(compare(base, mine, kind, confidence=confidence))
     return [{**name, **comparison_record(c)} for name, c in zip(names, adjust(found), strict=True)]
 
 
@@ -42,7 +64,7 @@ def comparison_record(comparison: Comparison) -> Record:
     """Return one comparison in percent and percentage points."""
     difference = rate(comparison.difference)
     return {
-        "measure": comparison.measure,
+        "measure": "bleu_drop" if comparison.measure == "score_drop" else comparison.measure,
         "baseline": rate(comparison.baseline),
         "compressed": rate(comparison.variant),
         "difference": difference["value"],
@@ -56,6 +78,7 @@ def comparison_record(comparison: Comparison) -> Record:
         "test": "sign flip over snippets, two-sided",
         "p": plain(comparison.p),
         "p_holm": plain(comparison.p_adjusted),
+        "family": comparison.family,
         "mcnemar_p": plain(comparison.mcnemar_p),
         "detected": comparison.detected,
         "detectable": plain(100 * comparison.detectable),

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.report import words
-from durometer.report.tables import Cell, Column, Table
+from durometer.report.heat import transfer_table
+from durometer.report.ranking import ranks_table
+from durometer.report.tables import Cell, Column, Table, estimate_cell
 
 Record = Mapping[str, Any]
 
@@ -14,6 +16,7 @@ Record = Mapping[str, Any]
 GRID = (
     "robust_accuracy",
     "asr",
+    "bleu_drop",
     "amq_success",
     "amq_attacked",
     "icr",
@@ -31,6 +34,7 @@ def all_tables(results: Record) -> list[Table]:
         grid_table(results),
         seeds_table(results),
         comparisons_table(results),
+        effects_table(results),
         ranks_table(results),
         transfer_table(results),
         confidence_table(results),
@@ -80,7 +84,9 @@ def variants_table(results: Record) -> Table:
 def grid_table(results: Record) -> Table:
     """Return the measures of every variant under every attack, and under all attacks together."""
     cells = _ordered(results, [*results["pooled"], *results["union"]])
-    keys = [key for key in GRID if key != "acs" or results["similarity"]["encoders"]]
+    empty = {"acs"} if not results["similarity"]["encoders"] else set()
+    empty |= {"bleu_drop"} if all(c["bleu_drop"] is None for c in cells) else set()
+    keys = [key for key in GRID if key not in empty]
     columns = (
         *_names(cells),
         Column("attack", "Attack", numeric=False),
@@ -140,32 +146,6 @@ def seeds_table(results: Record) -> Table:
     return Table("seeds", "Over seeds", caption, columns, rows)
 
 
-def ranks_table(results: Record) -> Table:
-    """Return the mean ranks behind the critical-difference diagrams."""
-    columns = (
-        Column("measure", "Measure", numeric=False),
-        Column("variant", "Variant", numeric=False),
-        Column("mean_rank", "Mean rank", "1 is the most robust"),
-        Column("critical_difference", "Critical difference", "Nemenyi, level 0.05"),
-        Column("p", "Friedman p", "That all variants rank alike"),
-        Column("n", "Cells"),
-    )
-    rows = tuple(
-        (
-            Cell(words.MEASURES[r["measure"]].label),
-            Cell(variant),
-            Cell(words.number(rank, 2), rank),
-            Cell(words.number(r["critical_difference"], 2), r["critical_difference"]),
-            Cell(words.bare_probability(r["p"]), r["p"]),
-            Cell(str(r["n"]), r["n"]),
-        )
-        for r in results["ranks"]
-        for rank, variant in sorted(zip(r["mean_ranks"], r["variants"], strict=True))
-    )
-    caption = "Variants ranked within each cell (task, victim, attack, seed) that all of them have finished."
-    return Table("ranks", "Mean ranks", caption, columns, rows)
-
-
 def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Variant")) -> Table:
     """Return each variant against its original (or run B against run A), paired on the same samples."""
     columns = (
@@ -178,16 +158,16 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
         Column("p_holm", "Adjusted p", "Holm, over all comparisons of the study"),
         Column("p", "Raw p", "Sign-flip test over snippets"),
         Column("discordant", "Differ", "Pairs on which the two disagree"),
-        Column("detectable", "Detectable", "Difference found with 80 % power, in percentage points"),
+        Column("detectable", "Detectable", "Found with 80 % power after correction, in percentage points"),
         Column("n", "n", "Pairs: samples that both were asked"),
     )
     rows = tuple(
         (
             *_name_cells(results["comparisons"], c),
             Cell(words.attack_name(c["attack"]) if c["attack"] else "none"),
-            Cell(words.MEASURES[c["measure"]].label),
-            Cell(words.measured("asr", c["baseline"]["value"]), c["baseline"]["value"]),
-            Cell(words.measured("asr", c["compressed"]["value"]), c["compressed"]["value"]),
+            Cell(measure.label),
+            Cell(words.measured(measure.key, c["baseline"]["value"]), c["baseline"]["value"]),
+            Cell(words.measured(measure.key, c["compressed"]["value"]), c["compressed"]["value"]),
             Cell(
                 words.number(c["difference"], signed=True),
                 c["difference"],
@@ -203,33 +183,60 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
             Cell(words.number(c["n"], 0), c["n"]),
         )
         for c in results["comparisons"]
+        for measure in [words.measure_of(c)]
     )
     caption = (
         "Each variant against its original on the same samples, attacks and seeds: for ASR those attackable "
-        "in both, otherwise all. A difference counts as detected when the adjusted p is below 0.05."
+        "in both, otherwise all. A difference counts as detected when the adjusted p is below 0.05; the "
+        "intervals are those of single comparisons, before correction."
     )
     return Table("comparisons", "Against the original", caption, columns, rows)
 
 
-def transfer_table(results: Record) -> Table:
-    """Return the share of each variant's examples that break each other variant unchanged."""
+def effects_table(results: Record) -> Table:
+    """Return each variant against its original in measures that are ranked: queries and whole cells."""
+    found = results["rank_comparisons"]
     columns = (
-        *(Column(key, key.capitalize(), numeric=False) for key in ("task", "victim")),
-        Column("source", "Found on", numeric=False),
-        Column("target", "Shown to", numeric=False),
-        Column("broken", "Broken", "Of the examples whose original the target gets right"),
-        Column("n", "n"),
+        *_names(found),
+        Column("attack", "Attack", numeric=False),
+        Column("measure", "Measure", numeric=False),
+        Column("unit", "Unit", numeric=False),
+        Column("baseline", "Original", "Median"),
+        Column("compressed", "Variant", "Median"),
+        Column("median_difference", "Difference", "Median of variant minus original"),
+        Column(
+            "rank_biserial", "Rank-biserial", "Matched pairs: −1 to 1, positive where the variant is higher"
+        ),
+        Column(
+            "cliffs_delta", "Cliff's δ", "−1 to 1, positive where the variant is higher; ignores the pairs"
+        ),
+        Column("p_holm", "Adjusted p", "Holm, over all rows of this table"),
+        Column("p", "Raw p", "Wilcoxon signed-rank, two-sided"),
+        Column("n", "n", "Pairs: snippets, or cells"),
     )
     rows = tuple(
         (
-            *(Cell(t[key]) for key in ("task", "victim", "source", "target")),
-            estimate_cell("asr", t["broken"]),
-            Cell(words.number(t["broken"]["n"], 0), t["broken"]["n"]),
+            *_name_cells(found, c),
+            Cell(words.attack_name(c["attack"]) if c["attack"] else words.DASH),
+            Cell(words.MEASURES[c["measure"]].label),
+            Cell(c["unit"]),
+            *(Cell(words.number(c[key]), c[key]) for key in ("baseline", "compressed")),
+            Cell(words.number(c["median_difference"], signed=True), c["median_difference"]),
+            *(
+                Cell(words.number(c[key], 2, signed=True), c[key])
+                for key in ("rank_biserial", "cliffs_delta")
+            ),
+            *(Cell(words.bare_probability(c[key]), c[key]) for key in ("p_holm", "p")),
+            Cell(words.number(c["n"], 0), c["n"]),
         )
-        for t in results["transfer"]
+        for c in found
     )
-    caption = "Proven examples of one variant, shown unchanged to another; seeds pooled."
-    return Table("transfer", "Transfer", caption, columns, rows)
+    caption = (
+        "Wilcoxon's signed-rank test with its effect sizes. Snippets: queries that the attack took, where "
+        "both are attackable; a budget that ended counts as spent. Cells: a (task, victim, attack, seed) "
+        "each, which rank strategies over the studied cells."
+    )
+    return Table("effects", "Measures in ranks", caption, columns, rows)
 
 
 def confidence_table(results: Record) -> Table:
@@ -316,16 +323,6 @@ def _ordered(results: Record, cells: Sequence[Record]) -> list[Record]:
     return sorted(cells, key=lambda c: order.get((c["task"], c["victim"], c["variant"]), len(order)))
 
 
-def estimate_cell(key: str, estimate: Record | None) -> Cell:
-    """Return measure ``key`` with its interval."""
-    if estimate is None or estimate["value"] is None:
-        return Cell(words.DASH)
-    low, high = estimate["low"], estimate["high"]
-    text = words.measured(key, estimate["value"])
-    bounds = words.interval(low, high, words.MEASURES[key].digits)
-    return Cell(text, estimate["value"], bounds, low, high, estimate["n"])
-
-
 def _measure(key: str) -> Column:
     measure = words.MEASURES[key]
     return Column(key, measure.label, measure.meaning)
@@ -338,7 +335,7 @@ def _names(records: Sequence[Record]) -> tuple[Column, ...]:
 
 
 def _name_cells(records: Sequence[Record], record: Record) -> tuple[Cell, ...]:
-    return tuple(Cell(str(record[column.key])) for column in _names(records))
+    return tuple(Cell(str(record[column.key] or words.DASH)) for column in _names(records))
 
 
 def _seed_column(results: Record) -> tuple[Column, ...]:

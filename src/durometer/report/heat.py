@@ -1,4 +1,4 @@
-"""The transfer heat map: examples found on one variant, tried unchanged on another."""
+"""The transfer heat map, and its table: examples found on one variant, tried unchanged on another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import mark, svg, tag
+from durometer.report.tables import Cell, Column, Table, estimate_cell
 
 Record = Mapping[str, Any]
 WIDTH, HEIGHT, LEFT, TOP = 112, 54, 190, 62
@@ -54,3 +55,24 @@ def _cell(estimate: Record | None, source: str, target: str, row: int, column: i
     bounds = words.interval(estimate["low"], estimate["high"])
     said = f"{words.number(share)} % of the examples found on {source} break {target}"
     return mark(shape, f"{said} ({bounds}; n = {estimate['n']})")
+
+
+def transfer_table(results: Record) -> Table:
+    """Return the share of each variant's examples that break each other variant unchanged."""
+    columns = (
+        *(Column(key, key.capitalize(), numeric=False) for key in ("task", "victim")),
+        Column("source", "Found on", numeric=False),
+        Column("target", "Shown to", numeric=False),
+        Column("broken", "Broken", "Of the examples whose original the target gets right"),
+        Column("n", "n"),
+    )
+    rows = tuple(
+        (
+            *(Cell(t[key]) for key in ("task", "victim", "source", "target")),
+            estimate_cell("asr", t["broken"]),
+            Cell(words.number(t["broken"]["n"], 0), t["broken"]["n"]),
+        )
+        for t in results["transfer"]
+    )
+    caption = "Proven examples of one variant, shown unchanged to another; seeds pooled."
+    return Table("transfer", "Transfer", caption, columns, rows)

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from time import monotonic
 
+import polars as pl
+
 from durometer.errors import DurometerError
 from durometer.report import to_json
 from durometer.report.page import render_page
@@ -19,12 +21,13 @@ from durometer.report.results import build_results
 from durometer.study.view import RunView
 
 REFRESH_SECONDS = 10
+Run = tuple[RunView, pl.DataFrame | None, pl.DataFrame | None]  # with transfer and similarity, where asked
 
 
 class Follower:
     """Makes page and numbers of a run on demand, at most once in ``REFRESH_SECONDS`` while it is running."""
 
-    def __init__(self, load: Callable[[], RunView]) -> None:
+    def __init__(self, load: Callable[[], Run]) -> None:
         self._load = load
         self._lock = Lock()
         self._made_at = float("-inf")
@@ -44,8 +47,8 @@ class Follower:
         return None if self._complete else REFRESH_SECONDS
 
     def _make(self) -> None:
-        view = self._load()
-        results = build_results(view)
+        view, transfer, similarity = self._load()
+        results = build_results(view, transfer, similarity)
         page = render_page(results, view.outcomes).encode("utf-8", "replace")
         self._answers = {
             "/": ("text/html; charset=utf-8", page),
@@ -55,7 +58,7 @@ class Follower:
         self._made_at = monotonic()
 
 
-def make_server(load: Callable[[], RunView], port: int) -> ThreadingHTTPServer:
+def make_server(load: Callable[[], Run], port: int) -> ThreadingHTTPServer:
     """Return a server on 127.0.0.1 (``port`` 0 takes a free one) that shows what ``load`` returns."""
     follower = Follower(load)
 

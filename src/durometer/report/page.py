@@ -70,7 +70,9 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
             "results-data": json_block(results),
             "examples-data": json_block(embedded_examples(outcomes)),
             "exports-data": json_block(exports),
-            "words-data": json_block({"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES}),
+            "words-data": json_block(
+                {"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES, "classes": results["classes"]}
+            ),
         },
     )
 

@@ -1,4 +1,4 @@
-"""Critical-difference diagrams (Demšar 2006): variants by mean rank, bars over those not told apart."""
+"""Critical-difference diagrams (Demšar 2006), and their table: mean ranks, bars over those not told apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import Scale, mark, svg, symbol, tag
+from durometer.report.tables import Cell, Column, Table
 
 Record = Mapping[str, Any]
 WIDTH, TOP, STEP = 860, 74, 24
@@ -58,3 +59,29 @@ def _diagram(ranks: Record) -> Markup:
         parts.append(mark(tag("g", dot, label), said))
     title = f"Mean ranks by {words.MEASURES[ranks['measure']].label}, 1 is the most robust"
     return svg(WIDTH, int(below + STEP * half), title, *parts)
+
+
+def ranks_table(results: Record) -> Table:
+    """Return the mean ranks behind the critical-difference diagrams."""
+    columns = (
+        Column("measure", "Measure", numeric=False),
+        Column("variant", "Variant", numeric=False),
+        Column("mean_rank", "Mean rank", "1 is the most robust"),
+        Column("critical_difference", "Critical difference", "Nemenyi, level 0.05"),
+        Column("p", "Friedman p", "That all variants rank alike"),
+        Column("n", "Cells"),
+    )
+    rows = tuple(
+        (
+            Cell(words.MEASURES[r["measure"]].label),
+            Cell(variant),
+            Cell(words.number(rank, 2), rank),
+            Cell(words.number(r["critical_difference"], 2), r["critical_difference"]),
+            Cell(words.bare_probability(r["p"]), r["p"]),
+            Cell(str(r["n"]), r["n"]),
+        )
+        for r in results["ranks"]
+        for rank, variant in sorted(zip(r["mean_ranks"], r["variants"], strict=True))
+    )
+    caption = "Variants ranked within each cell (task, victim, attack, seed) that all of them have finished."
+    return Table("ranks", "Mean ranks", caption, columns, rows)

@@ -19,7 +19,7 @@ from durometer.attacks.base import ATTACKS
 from durometer.errors import UnknownNameError
 from durometer.report.across import across_cells
 from durometer.report.answer import answer
-from durometer.report.comparisons import compare_variants, original_of
+from durometer.report.comparisons import class_names, compare_variants, headline, original_of
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.report.similarity import similarity_record, with_similarity
 from durometer.report.transfer import transfer_records
@@ -28,7 +28,6 @@ from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import accuracy, measure_cells
 from durometer.stats.scores import calibration
 from durometer.study.view import RunView, VariantRecord
-from durometer.tasks.base import TASKS
 
 
 def build_results(
@@ -55,6 +54,7 @@ def build_results(
         },
         "floors": {task: _floor(floor) for task, floor in view.floors.items()},
         "corpora": plain(view.corpora),
+        "classes": {task: class_names(task) for task in sorted({v.task for v in view.variants})},
         "variants": [_variant(view, record) for record in view.variants],
         "cells": _cells(view.outcomes),
         "comparisons": compare_variants(view),
@@ -92,13 +92,6 @@ def _floor(floor: Mapping[str, float]) -> Record:
     """Return what needs no model; shares of right answers and BLEU in percent, like every rate."""
     shares = ("accuracy", "majority", "bleu", "retrieval_bleu", "constant_bleu")
     return {key: 100 * value if key in shares else value for key, value in plain(floor).items()}
-
-
-def headline(task: str) -> str:
-    """Return the measure that stands for "accuracy" on this task: "bleu" where texts are written."""
-    with suppress(UnknownNameError):  # a task of another package that is not installed here
-        return TASKS.get(task)().headline
-    return "accuracy"
 
 
 def _methods(config: Mapping[str, object]) -> list[Record]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from durometer.report import words
 
@@ -50,6 +52,16 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+
+def estimate_cell(key: str, estimate: Mapping[str, Any] | None) -> Cell:
+    """Return measure ``key`` with its interval."""
+    if estimate is None or estimate["value"] is None:
+        return Cell(words.DASH)
+    low, high = estimate["low"], estimate["high"]
+    text = words.measured(key, estimate["value"])
+    bounds = words.interval(low, high, words.MEASURES[key].digits)
+    return Cell(text, estimate["value"], bounds, low, high, estimate["n"])
 
 
 def to_csv(table: Table) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MINUS, THIN, DASH = "\N{MINUS SIGN}", "\N{THIN SPACE}", "\N{EN DASH}"
 Estimate = Mapping[str, float | int | None]  # value, low, high, n
@@ -28,6 +29,9 @@ MEASURES: dict[str, Measure] = {
         Measure("bleu", "BLEU", "Mean smoothed sentence BLEU-4 on unmodified test samples", "BLEU"),
         Measure("robust_accuracy", "Robust acc.", "Right and not broken, of all attacked samples", "%"),
         Measure("asr", "ASR", "Attack success rate: proven successes, of attackable samples", "%"),
+        Measure(
+            "bleu_drop", "BLEU drop", "What the attack takes from the mean BLEU of attackable samples", "BLEU"
+        ),
         Measure("amq_success", "AMQ", "Average model queries of a proven success"),
         Measure(
             "amq_attacked", "AMQ, all", "Average model queries of any attacked sample: the cost of trying"
@@ -49,6 +53,7 @@ MEASURES: dict[str, Measure] = {
             "What a proven success takes from the first answer's probability",
             "%",
         ),
+        Measure("queries", "Queries", "Model queries that the attack of a sample took"),
         Measure("confidence", "Confidence", "Mean probability of the predicted class", "%"),
         Measure("overconfidence", "Overconfidence", "Confidence minus accuracy; negative is too modest", "%"),
         Measure("agreement_with_original", "Agreement", "Test samples answered as the original does", "%"),
@@ -89,6 +94,12 @@ def number(value: float | int | None, digits: int = 1, *, signed: bool = False) 
         return text
     sign = MINUS if value < 0 else "+" if signed else ""
     return sign + text
+
+
+def measure_of(comparison: Mapping[str, Any]) -> Measure:
+    """Return what a comparison measures; the accuracy of a task that writes texts has its own name."""
+    key = comparison["measure"]
+    return MEASURES[comparison.get("headline", key) if key == "accuracy" else key]
 
 
 def measured(key: str, value: float | int | None) -> str:

@@ -15,7 +15,9 @@ difference of the two rates (variant − baseline) with an interval clustered by
   binomial below 25 discordant pairs, else χ² **without** continuity correction: the corrected form is
   needlessly conservative (Fagerland, Lydersen and Laake 2013). Shown for comparison; no claim rests on it.
 
-Where nothing was detected, ``detectable`` says how large a difference would have been found with 80 % power.
+Where nothing was detected, ``detectable`` says how large a difference would have been found with 80 % power,
+at the level that the smallest p of a family must meet under Holm's procedure (0.05 / comparisons): a claim
+needs the adjusted p, so the reach of a study shrinks with the number of its comparisons.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ import polars as pl
 from durometer.errors import InputError
 from durometer.stats.bootstrap import CONFIDENCE, Estimate, Ratio, cluster_sums, estimate_ratios, exact_bound
 from durometer.stats.measures import ATTACKED, BROKEN, CORRECT, ROBUST
+from durometer.stats.scores import SCORE_DROP
 
-Measure = Literal["asr", "robust_accuracy", "accuracy", "queries"]
+Measure = Literal["asr", "robust_accuracy", "accuracy", "queries", "score_drop"]
 _NORMAL = NormalDist()
 _EXACT_WORK = 200_000_000  # additions that the exact distribution may cost (about half a second)
 _SIGN_VECTORS = 20_000
@@ -52,21 +55,26 @@ class Comparison:
     lost: int  # pairs where only the baseline has it
     p: float  # cluster sign-flip test: the one that holds for clustered data
     mcnemar_p: float  # rows taken as independent; NaN for measures that are not 0 or 1
-    standard_error: float  # of the difference, clustered
-    detectable: float  # difference that would be detected with 80 % power at level 0.05
+    standard_error: float  # of the difference, clustered; NaN where the rows cannot tell it
     p_adjusted: float | None = None  # Holm, over the family it was reported with
+    family: int = 1  # comparisons of that family that have a p
 
     @property
     def detected(self) -> bool:
         """Whether a difference is detected at level 0.05, by the adjusted p where there is one."""
         return (self.p if self.p_adjusted is None else self.p_adjusted) < 0.05
 
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that would be detected with 80 % power, whatever Holm's order is."""
+        return (_NORMAL.inv_cdf(1 - 0.05 / self.family / 2) + _NORMAL.inv_cdf(0.8)) * self.standard_error
+
     def power(self, difference: float, alpha: float = 0.05) -> float:
-        """Return the power that this comparison had to detect a true ``difference``."""
+        """Return the power that this comparison had to detect a true ``difference``, in its family."""
         if not self.standard_error > 0:
             return math.nan
         shift = abs(difference) / self.standard_error
-        bound = _NORMAL.inv_cdf(1 - alpha / 2)
+        bound = _NORMAL.inv_cdf(1 - alpha / self.family / 2)
         return _NORMAL.cdf(shift - bound) + _NORMAL.cdf(-shift - bound)
 
 
@@ -75,10 +83,10 @@ def compare(
 ) -> Comparison:
     """Compare two outcomes frames that differ in their variant, on their common samples.
 
-    ``asr`` and ``queries`` use the samples attacked in both (both victims right, something to rename);
-    ``robust_accuracy`` and ``accuracy`` use all common samples. Rows pair by task, victim, attack, seed and
-    sample; each frame holds one variant. Raises ``InputError`` when a frame holds several, or repeats a
-    row.
+    ``asr``, ``queries`` and ``score_drop`` use the samples attacked in both (both victims right, something to
+    rename); ``robust_accuracy`` and ``accuracy`` use all common samples. Rows pair by task, victim, attack,
+    seed and sample; each frame holds one variant. Raises ``InputError`` when a frame holds several, or
+    repeats a row.
     """
     keys = ["task", "victim", "attack", "seed", "sample_id"]
     expression = {
@@ -86,6 +94,7 @@ def compare(
         "robust_accuracy": ROBUST,
         "accuracy": CORRECT,
         "queries": pl.col("queries"),
+        "score_drop": SCORE_DROP,
     }[measure]
     sides = []
     for frame in (baseline, variant):
@@ -93,7 +102,7 @@ def compare(
             raise InputError(
                 "a comparison takes one variant a side", hint="filter the frame by variant first"
             )
-        kept = frame.filter(ATTACKED) if measure in ("asr", "queries") else frame
+        kept = frame if measure in ("robust_accuracy", "accuracy") else frame.filter(ATTACKED)
         sides.append(kept.select(*keys, "snippet_id", value=expression.cast(pl.Float64)))
     pairs = _join(sides[0], sides[1], keys)
     return compare_values(
@@ -141,13 +150,13 @@ def compare_values(
     binary = bool(np.isin(before, (0.0, 1.0)).all() and np.isin(after, (0.0, 1.0)).all())
     ratios = [Ratio(before, ones, binary), Ratio(after, ones, binary), Ratio(after - before, ones)]
     first, second, difference = estimate_ratios(ratios, names, confidence=confidence)
-    error = _standard_error(after - before, names, binary)
-    if binary and difference.clusters > 1 and np.array_equal(before, after):
+    shares = bool(((before >= 0) & (before <= 1) & (after >= 0) & (after <= 1)).all())
+    error = _standard_error(after - before, names, shares)
+    if shares and difference.clusters > 1 and np.array_equal(before, after):
         # No pair differs: the interval says how much discordance may have been missed.
         _, most = exact_bound(0.0, difference.clusters, confidence)
         difference = replace(difference, low=-most, high=most)
     gained, lost = int((after > before).sum()), int((after < before).sum())
-    reach = _NORMAL.inv_cdf(0.975) + _NORMAL.inv_cdf(0.8)
     return Comparison(
         measure=measure,
         baseline=first,
@@ -158,7 +167,6 @@ def compare_values(
         p=sign_flip_p(after - before, names),
         mcnemar_p=mcnemar_p(gained, lost) if binary and len(before) else math.nan,
         standard_error=error,
-        detectable=reach * error,
     )
 
 
@@ -206,7 +214,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return ``comparisons``, taken as one family, with Holm's adjusted p filled in."""
     adjusted = holm([comparison.p for comparison in comparisons])
-    return [replace(c, p_adjusted=p) for c, p in zip(comparisons, adjusted, strict=True)]
+    family = max(1, sum(not math.isnan(comparison.p) for comparison in comparisons))
+    return [replace(c, p_adjusted=p, family=family) for c, p in zip(comparisons, adjusted, strict=True)]
 
 
 def _exact_flip_p(magnitudes: npt.NDArray[np.int64], observed: int) -> float:
@@ -227,17 +236,20 @@ def _exact_flip_p(magnitudes: npt.NDArray[np.int64], observed: int) -> float:
 
 
 def _standard_error(
-    differences: npt.NDArray[np.float64], clusters: npt.NDArray[np.generic], binary: bool
+    differences: npt.NDArray[np.float64], clusters: npt.NDArray[np.generic], shares: bool
 ) -> float:
-    """Return the clustered standard error of the mean of ``differences``; NaN below 2 clusters."""
+    """Return the clustered standard error of the mean of ``differences``; NaN below 2 clusters.
+
+    ``shares`` says that both sides are from 0 to 1, so that no single difference exceeds 1.
+    """
     n = len(differences)
     sums = cluster_sums(differences - differences.mean(), clusters) if n else np.empty(0)
     units = len(sums)
     if units < 2:
         return math.nan
-    if binary and not differences.any():
+    if not differences.any():
         # As many discordant clusters as the exact bound allows: zero spread is not certainty.
-        return math.sqrt(exact_bound(0.0, units)[1] / units)
+        return math.sqrt(exact_bound(0.0, units)[1] / units) if shares else math.nan
     return math.sqrt(units / (units - 1) * float((sums**2).sum())) / n
 
 

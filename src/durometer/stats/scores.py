@@ -13,6 +13,11 @@ from durometer.stats.measures import ATTACKED, BROKEN, require
 
 _BINS = 15
 
+SCORE_DROP = (
+    pl.when(BROKEN).then(pl.col("original_score") - pl.col("adversarial_score")).otherwise(0.0).fill_null(0.0)
+)
+"""What an attack takes from the goal's score; a sample without a proven example keeps its score."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -58,10 +63,6 @@ def score_drop(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Est
     """
     require(outcomes, ("status", "reason", "snippet_id", "original_score", "adversarial_score"))
     rows = outcomes.filter(ATTACKED & pl.col("original_score").is_not_null()).select(
-        "snippet_id",
-        drop=pl.when(BROKEN)
-        .then(pl.col("original_score") - pl.col("adversarial_score"))
-        .otherwise(0.0)
-        .fill_null(0.0),
+        "snippet_id", drop=SCORE_DROP
     )
     return estimate_mean(rows["drop"].to_numpy(), rows["snippet_id"].to_numpy(), confidence=confidence)

@@ -224,16 +224,17 @@
   });
   addEventListener("resize", draw);
 
+  const className = (row, label) => says.classes[row.cellOf[0]]?.[label] ?? `class ${label}`;
   const before = (row) => {
     if (row.original_text !== undefined) return row.original_text;
     if (row.original_label === undefined) return "–";
-    return `class ${row.original_label}, probability ${row.original_probability.toFixed(3)}`;
+    return `${className(row, row.original_label)}, probability ${row.original_probability.toFixed(3)}`;
   };
   const after = (row) => {
     if (row.adversarial_text !== undefined) return row.adversarial_text;
     if (row.adversarial_label === undefined) return "–";
     const fallen = row.adversarial_probability;
-    return `class ${row.adversarial_label}` + (fallen === undefined ? "" : `; class ${row.original_label} is left with ${fallen.toFixed(3)}`);
+    return className(row, row.adversarial_label) + (fallen === undefined ? "" : `; ${className(row, row.original_label)} is left with ${fallen.toFixed(3)}`);
   };
   const detail = () => {
     const pane = $("example-detail"), row = shown[selected];
@@ -250,7 +251,7 @@
       facts.append(line);
     };
     fact("Cell", row.cellOf.map((value, i) => (columns[i] === "attack" ? attack(value) : columns[i] === "seed" ? `seed ${value}` : value)).join(" · "));
-    if (row.label !== undefined) fact("Right answer", `class ${row.label}`);
+    if (row.label !== undefined) fact("Right answer", className(row, row.label));
     fact("Before", before(row));
     if (row.adversarial !== null) fact("After", after(row));
     fact("Queries", `${row.queries} asked, ${row.forwards} computed`);
