@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import ast
+import sysconfig
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,27 @@ def test_no_docstring_in_the_question_and_no_package_in_two_splits(corpus: Corpu
 def test_same_arguments_same_corpus(corpus: Corpus) -> None:
     again = builtin_summaries(seed=1, max_functions=700, test_samples=20)
     assert again.content_hash == corpus.content_hash
+
+
+def test_both_learn_from_installed_packages_and_test_on_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"seed": 1, "documented": 300, "max_tokens": 64}
+    stdlib = sysconfig.get_path("stdlib")
+    alone = builtin_summaries(source="stdlib", **options)
+    copied, own = tmp_path / "vendored", tmp_path / "own"
+    for folder in (copied, own):
+        folder.mkdir()
+    for i, sample in enumerate(alone.splits["test"]):
+        copy = sample.code.replace("\n", f'\n    """{sample.reference}."""\n    changed = {i}\n', 1)
+        (copied / f"m{i}.py").write_text(copy.replace("async def", "def"))
+    code = 'def add{0}(a, b):\n    """Return the sum of {0} numbers."""\n    c = a + b{1}\n    return c\n'
+    (own / "sums.py").write_text("\n".join(code.format(i, " + 1" * i) for i in range(8)))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path) if name == "purelib" else stdlib)
+    both = builtin_summaries(source="both", **options)
+    assert both.splits["test"] == alone.splits["test"]
+    assert both.splits["valid"] == alone.splits["valid"]
+    assert [s.group for s in both.splits["train"][len(alone.splits["train"]) :]] == ["own"] * 8
 
 
 def test_copying_the_nearest_summary_is_a_weak_floor(corpus: Corpus) -> None:

@@ -62,6 +62,17 @@ def test_a_victim_of_another_seed_is_another_victim_and_its_variants_too():
     ]
 
 
+def test_a_task_may_have_limits_of_its_own():
+    both = STUDY.replace("[{task: toy, corpus: toy}]", "[{task: toy, corpus: toy}, LAST]")
+    last = "{task: toy, name: short, corpus: toy, limits: {samples: 3, max_queries: 50}}"
+    cells = plan(both.replace("LAST", last)).cells
+    found = {cell.cell.task: cell.config["limits"] for cell in cells}
+    assert found["toy"] == {"samples": 10, "max_queries": None, "max_seconds": None}
+    assert found["toy short"] == {"samples": 3, "max_queries": 50, "max_seconds": None}
+    plain = plan(both.replace("LAST", last.replace(", limits: {samples: 3, max_queries: 50}", ""))).cells
+    assert {cell.name for cell in plan().cells} == {c.name for c in plain if c.cell.task == "toy"}
+
+
 def test_nodes_survive_json():
     for node in plan().nodes.values():
         assert Node.from_json(node.to_json()).name == node.name

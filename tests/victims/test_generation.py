@@ -82,6 +82,22 @@ def test_more_beams_never_score_worse_here(victim: GeneratorVictim, corpus: Corp
     assert ten >= one - 1e-6
 
 
+def test_the_lean_decoder_writes_what_the_librarys_writes_to_the_bit(
+    victim: GeneratorVictim, corpus: Corpus
+) -> None:
+    network = victim.network
+    if not network.lean:
+        pytest.skip("the library's own")
+    for sample in corpus.splits["test"]:
+        ids = torch.tensor([victim.text(sample.code)])
+        with torch.inference_mode():
+            ours = beam_search(network, ids, begin=0, end=2, beams=3, max_new=12)
+            network.lean = False
+            theirs = beam_search(network, ids, begin=0, end=2, beams=3, max_new=12)
+            network.lean = True
+        assert ours == theirs
+
+
 @pytest.mark.parametrize("recipe", [[Int8()], [MagnitudePrune(sparsity=0.3)]])
 def test_compressed_summarizers_reload(
     recipe: list[Compression], victim: GeneratorVictim, corpus: Corpus, tmp_path: Path

@@ -79,3 +79,18 @@ def test_memory_drops_the_least_recently_used() -> None:
     assert memory.get("a") == 1
     memory.put("c", 3)
     assert (memory.get("a"), memory.get("b"), memory.get("c")) == (1, None, 3)
+
+
+def test_words_are_the_same_ids_in_names_and_in_sentences() -> None:
+    texts = [f"def getFileName{i}(a_b): return {i}  # Get the file's name" for i in range(40)]
+    text = TextEncoder(train_tokenizer(texts, vocabulary=400, pieces="words"), Framing(max_length=64))
+    assert text("getFileName") == text("get_file_name") == text("Get  file\n name")
+    assert text("get the file name")[1] == text("getFileName")[1]
+    assert text.tokenizer.decode(list(text("setHTTPName(é)"))) == " set httpname ( é )"
+
+
+def test_what_a_window_of_words_leaves_is_counted_in_bytes_of_the_program() -> None:
+    tokenizer = train_tokenizer(["read file ( x y z )"] * 9, vocabulary=400, pieces="words")
+    text = TextEncoder(tokenizer, Framing(max_length=5))
+    assert text.visible_bytes("readFile( x )") == len("readFile( ")  # space costs nothing
+    assert text("readFile( x )") == text("readFile( y )") != text("readFile.")

@@ -13,9 +13,11 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.encoder import encoder_config
 from durometer.victims.loop import LoopPlan, Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig, preset
-from durometer.victims.pretrain import IGNORED, MASK, corrupt
+from durometer.victims.pretrain import IGNORED, MASK, TellingNetwork, corrupt, pretrain
+from durometer.victims.tokenizer import train_tokenizer
 from durometer.victims.train import Trained, info_nce, train_encoder
 
 SHAPE = EncoderPreset(vocabulary=400, hidden=32, layers=1, heads=2, feed_forward=64, max_length=64)
@@ -74,6 +76,41 @@ def test_it_learns(pair: bool) -> None:
     test = corpus.splits["test"]
     right = sum(p.label == s.label for p, s in zip(victim.predict(test), test, strict=True))
     assert right / len(test) >= 0.9
+
+
+@pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
+def test_pretraining_learns_the_language(architecture: str) -> None:
+    samples = pair_corpus(48, 8, pair=False).splits["train"]
+    texts = [sample.code for sample in samples]
+    tokenizer = train_tokenizer(texts, vocabulary=400)
+    shape = SHAPE.model_copy(update={"architecture": architecture})
+    rows, mask = pad_rows([tokenizer.encode(text).ids[:60] for text in texts], 1)
+
+    def loss(epochs: float) -> float:
+        plan = PLAN.model_copy(update={"pretrain_epochs": epochs, "pretrain_learning_rate": 5e-3})
+        network = pretrain(texts, tokenizer, shape, plan, seed=1)
+        assert isinstance(network, TellingNetwork)
+        with torch.inference_mode():
+            return float(network.loss(rows, rows, mask, pad=1))
+
+    assert loss(8) < 0.75 * loss(0)
+
+
+def test_a_telling_network_is_never_shown_the_id_that_it_tells() -> None:
+    ids = torch.tensor([[0, 11, 12, 13, 2]])
+    mask = torch.ones_like(ids)
+    for architecture in ("decoder", "encoder-decoder"):
+        shape = SHAPE.model_copy(update={"architecture": architecture})
+        torch.manual_seed(1)
+        network = TellingNetwork(encoder_config(shape.encoder(400))).eval()
+        hidden = {}
+        for last in (13, 14):
+            seen = torch.tensor([[0, 11, 12, last, 2]])
+            hidden[last] = network.states(seen, ids, mask, pad=1)
+        # Position 2 tells id 3 (decoder), position 3 does (encoder-decoder).
+        told_by = 2 if architecture == "decoder" else 3
+        assert torch.equal(hidden[13][0, : told_by + 1], hidden[14][0, : told_by + 1])
+        assert not torch.equal(hidden[13][0, told_by + 1], hidden[14][0, told_by + 1])
 
 
 def test_one_class_and_unknown_labels_are_refused(pairs: Corpus) -> None:

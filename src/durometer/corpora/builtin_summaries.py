@@ -1,8 +1,11 @@
 """Functions and the first sentence of their docstrings, from code that is on this machine already.
 
-``source="stdlib"`` reads the standard library of the running interpreter, ``source="installed"`` the packages
-beside this one. Files are parsed, never imported. The docstring is not part of the function, and the
-function's own name is kept: people read it too, and renaming it is the attack's switch.
+``source="stdlib"`` reads the standard library of the running interpreter, ``source="installed"`` the
+packages beside this one; ``source="both"`` learns from both and tests on the standard library, so that what
+is installed changes no test. Files are parsed, never imported. The docstring is not part of the function, and
+the function's own name is kept: people read it too, and renaming it is the attack's switch. No package is
+in two splits, and a function that has name and summary of a held-out one is not learnt from (packages carry
+copies of modules).
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ from __future__ import annotations
 import re
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.builtin_clones import SPLITS, split_by_group
+from durometer.corpora.builtin_clones import split_by_group
 from durometer.corpora.functions import Function, harvest, standard_library
 from durometer.corpora.summaries import first_paragraph
 from durometer.errors import InputError
@@ -24,7 +28,8 @@ WORDS = re.compile(r"[A-Za-z]{2,}")
 FEWEST_WORDS, MOST_WORDS = 3, 30
 # Not after a single letter, as in "e.g. this".
 SENTENCE_END = re.compile(r"(?<=[\w)`'\"][\w)`'\"])[.:](?:\s|$)")
-Source = Literal["stdlib", "installed"]
+Documented = tuple[Function, str]
+Source = Literal["stdlib", "installed", "both"]
 
 
 def builtin_summaries(
@@ -32,6 +37,7 @@ def builtin_summaries(
     seed: int,
     source: Source = "stdlib",
     max_functions: int | None = None,
+    documented: int | None = None,
     max_tokens: int = 256,
     test_samples: int | None = None,
 ) -> Corpus:
@@ -40,7 +46,8 @@ def builtin_summaries(
     Args:
         seed: decides which package goes to which split.
         source: whose functions.
-        max_functions: read only so many functions, documented or not (for quick runs).
+        max_functions: read only so many functions of each tree, documented or not (for quick runs).
+        documented: read only so many documented functions of each tree.
         max_tokens: longest function in words and signs.
         test_samples: keep only so many of the test split, spread over its packages.
 
@@ -49,37 +56,54 @@ def builtin_summaries(
 
     """
     roots: dict[str, Path] = {"stdlib": standard_library(), "installed": Path(sysconfig.get_path("purelib"))}
-    if source not in roots:
+    if source not in (*roots, "both"):
         raise InputError(
-            f"unknown source {source!r}", where="builtin summaries", hint=f"Known: {', '.join(roots)}."
+            f"unknown source {source!r}", where="builtin summaries", hint=f"Known: {', '.join(roots)}, both."
         )
-    functions = harvest(
-        roots[source], min_tokens=15, max_tokens=max_tokens, max_functions=max_functions, seed=seed
-    )
-    summaries = {id(function): summary_of(function.docstring) for function in functions}
-    usable = [function for function in functions if summaries[id(function)]]
-    divided = split_by_group(usable, seed)
-    splits = {
-        split: tuple(_sample(split, i, f, summaries[id(f)]) for i, f in enumerate(divided[split]))
-        for split in SPLITS
+    size: dict[str, Any] = {"max_tokens": max_tokens, "max_functions": documented or max_functions}
+    trees = {
+        name: [
+            (function, summary)
+            for function in harvest(root, min_tokens=15, **size, seed=seed, documented=documented is not None)
+            if (summary := summary_of(function.docstring))
+        ]
+        for name, root in roots.items()
+        if source in (name, "both")
     }
-    for split, samples in splits.items():
-        if len(samples) < 5:
-            raise InputError(
-                f"only {len(samples)} documented functions for the {split} split",
-                where=str(roots[source]),
-                hint="Raise max_functions, or install the sources.",
-            )
+    splits = _divided(*trees.values(), seed=seed, where=source)
     test = splits["test"]
     if test_samples is not None and test_samples < len(test):
         step = len(test) / test_samples
         splits["test"] = tuple(test[int(i * step)] for i in range(test_samples))
     version = ".".join(map(str, sys.version_info[:3]))
+    usable = [function for tree in trees.values() for function, _ in tree]
     notes = {
         "source": f"{source}, {sys.implementation.name} {version}",
         "functions": f"{len(usable)} documented (content {content_hash(*(f.source for f in usable))})",
     }
     return Corpus("builtin-summaries", "summarization", splits, notes)
+
+
+def _divided(
+    tree: Sequence[Documented], more: Sequence[Documented] = (), *, seed: int, where: str
+) -> dict[str, tuple[Sample, ...]]:
+    """Split ``tree`` by package; ``more`` is for training only."""
+    summaries = {id(function): summary for function, summary in (*tree, *more)}
+    divided = split_by_group([function for function, _ in tree], seed)
+    divided["train"] += [function for function, _ in more]
+    held = {(f.name, summaries[id(f)]) for split in ("valid", "test") for f in divided[split]}
+    divided["train"] = [f for f in divided["train"] if (f.name, summaries[id(f)]) not in held]
+    for split, functions in divided.items():
+        if len(functions) < 5:
+            raise InputError(
+                f"only {len(functions)} documented functions for the {split} split",
+                where=where,
+                hint="Raise max_functions, or install the sources.",
+            )
+    return {
+        split: tuple(_sample(split, i, f, summaries[id(f)]) for i, f in enumerate(functions))
+        for split, functions in divided.items()
+    }
 
 
 def summary_of(docstring: str) -> str:

@@ -93,10 +93,12 @@ def harvest(
     max_tokens: int = 400,
     max_functions: int | None = None,
     seed: int = 0,
+    documented: bool = False,
 ) -> list[Function]:
     """Return the usable functions below ``root``, each shape once, in an order fixed by path.
 
-    Usable: ``min_tokens`` to ``max_tokens`` words and signs and at least two renameable names. With
+    Usable: ``min_tokens`` to ``max_tokens`` words and signs and at least two renameable names; and a
+    docstring where only ``documented`` ones are wanted (others are not even normalised). With
     ``max_functions``, groups are read in an order drawn from ``seed`` until there are enough, at most
     a tenth of them from one group. Files that are not valid Python are passed over.
     """
@@ -111,7 +113,7 @@ def harvest(
     for group in groups:
         share = max_functions // 10 if max_functions is not None else None
         taken = 0
-        for function in _functions_of(by_group[group], root, group, min_tokens, max_tokens):
+        for function in _functions_of(by_group[group], root, group, (min_tokens, max_tokens), documented):
             if taken == share:
                 break
             if (shape := function.shape) not in shapes:
@@ -125,7 +127,7 @@ def harvest(
 
 
 def _functions_of(
-    paths: Sequence[Path], root: Path, group: str, min_tokens: int, max_tokens: int
+    paths: Sequence[Path], root: Path, group: str, bounds: tuple[int, int], documented: bool
 ) -> Iterator[Function]:
     for path in paths:
         tree = parse_quietly(path.read_bytes())
@@ -133,7 +135,9 @@ def _functions_of(
             continue
         relative = path.relative_to(root).as_posix()
         for node in _definitions(tree):
-            function = read_function(node, relative, group, (min_tokens, max_tokens))
+            if documented and ast.get_docstring(node) is None:
+                continue
+            function = read_function(node, relative, group, bounds)
             if function is not None and len(function.names) >= 2:
                 yield function
 

@@ -126,16 +126,26 @@ class VariantConfig(Strict):
         return {"recipe": rejoined(value)} if isinstance(value, list | tuple) else value
 
 
+class Limits(Strict):
+    """How much of it: samples per cell (taken from the test split) and queries per sample."""
+
+    samples: int = Field(default=100, ge=1)
+    max_queries: int | None = Field(default=None, ge=1)
+    max_seconds: float | None = Field(default=None, gt=0)
+
+
 class TaskConfig(Strict):
     """One task and the data that it runs on; ``corpus`` is a built-in name or ``FORMAT:PATH[#split]``.
 
-    ``name`` tells two data sets of one task apart; rows then say ``task name``.
+    ``name`` tells two data sets of one task apart; rows then say ``task name``. ``limits`` replace the
+    study's for this task: a summary costs as much as a dozen classifications.
     """
 
     task: str
     name: Name = ""
     corpus: str = ""
     options: Options = {}
+    limits: Limits | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -194,14 +204,6 @@ class VictimConfig(Strict):
         if sum(map(bool, (self.preset, self.card, self.python))) != 1:
             raise HintedError("say where the victim comes from", "Give exactly one of preset, card, python.")
         return self
-
-
-class Limits(Strict):
-    """How much of it: samples per cell (taken from the test split) and queries per sample."""
-
-    samples: int = Field(default=100, ge=1)
-    max_queries: int | None = Field(default=None, ge=1)
-    max_seconds: float | None = Field(default=None, gt=0)
 
 
 class CandidateConfig(Strict):

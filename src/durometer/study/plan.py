@@ -108,7 +108,6 @@ class _Builder:
         self.names: dict[str, Any] = {"rename_function_name": config.rename_function_name}
         self.hints: dict[str, Any] = {}
         self.missing: list[str] = []
-        self.limits = config.limits.model_dump(mode="json")
         self.attacks = [(a.name, essential_attack(a), needs_candidates(a)) for a in config.attacks]
         self.recipes = [
             (v.name, {"recipe": [essential_step(step) for step in v.recipe], "seed": v.seed})
@@ -216,6 +215,7 @@ class _Builder:
     ) -> list[Node]:
         subject = {"task": task.label, "victim": victim.name, "variant": variant}
         inputs = {"model": form.name, "corpus": corpus.name, "tools": tools.name}
+        limits = (task.limits or self.config.limits).model_dump(mode="json")
         cells = []
         for name, attack, candidates in self.attacks:
             more = self._proposer(task, corpus) if candidates else {}
@@ -223,7 +223,7 @@ class _Builder:
                 key = {**subject, "attack": name, "seed": seed}
                 if not self._is_wanted(key):
                     continue
-                config = {"cell": key, "attack": attack, "limits": self.limits, **self.names}
+                config = {"cell": key, "attack": attack, "limits": limits, **self.names}
                 label = f"{victim.name} {variant} × {name}"
                 label += f" seed {seed}" if len(self.config.seeds) > 1 else ""
                 cells.append(Node("cell", label, config, inputs | more, self.hints))

@@ -20,6 +20,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from durometer.types import Prediction, Sample
+from durometer.victims import plbart
 from durometer.victims.saved import SavedVictim, VictimSpec
 from durometer.victims.structure import resize
 from durometer.victims.text import Memory
@@ -43,6 +44,7 @@ class GeneratorNetwork(nn.Module):
         values = dict(values)
         self.config = AutoConfig.for_model(values.pop("model_type"), **values)
         self.joint = self.config.model_type == "gpt2"  # code and summary are one sequence
+        self.lean = self.config.model_type == "plbart"
         factory = AutoModelForCausalLM if self.joint else AutoModelForSeq2SeqLM
         self.encoder = factory.from_config(self.config)
 
@@ -60,6 +62,12 @@ class GeneratorNetwork(nn.Module):
     def start(self, ids: Tensor, begin: int, beams: int) -> tuple[Tensor, Any, Any]:
         """Read one row [1, length]; return log-probabilities [1, vocabulary], cache and encoder states."""
         first = torch.tensor([[begin]], device=ids.device)
+        if self.lean:
+            states = self.encoder.get_encoder()(input_ids=ids).last_hidden_state
+            cache: Any = plbart.begin(self.encoder, states)
+            logits = plbart.step(self.encoder, first[0], cache)
+            cache.reorder_cache(first[0].new_zeros(beams))
+            return functional.log_softmax(logits, dim=-1), cache, states
         if self.joint:
             out = self.encoder(input_ids=torch.cat([ids, first], dim=1), use_cache=True)
             states = None
@@ -73,6 +81,8 @@ class GeneratorNetwork(nn.Module):
 
     def step(self, tokens: Tensor, cache: Any, states: Any) -> Tensor:
         """Read one token a beam [beams]; return log-probabilities [beams, vocabulary]; the cache grows."""
+        if self.lean:
+            return functional.log_softmax(plbart.step(self.encoder, tokens, cache), dim=-1)
         if self.joint:
             out = self.encoder(input_ids=tokens[:, None], past_key_values=cache, use_cache=True)
         else:

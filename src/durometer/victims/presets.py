@@ -17,13 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from durometer.errors import UnknownNameError
 from durometer.victims.encoder import HeadConfig
+from durometer.victims.tokenizer import Pieces
 
 
 class EncoderPreset(BaseModel):
     """The shape of a from-scratch network. ``max_length`` counts ids, the framing included.
 
     ``architecture``: RoBERTa (``encoder``), GPT-2 (``decoder``) or PLBART (``encoder-decoder``, with
-    ``layers`` on each side).
+    ``layers`` on each side). ``pieces``: what the tokenizer reads, see ``train_tokenizer``. ``beams`` and
+    ``max_new`` (tokens of a summary) are for summarizers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +40,9 @@ class EncoderPreset(BaseModel):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     pooling: Literal["first", "mean"] = "mean"
     pair_features: Literal["concat", "interaction"] = "interaction"
+    pieces: Pieces = "text"
+    beams: int = Field(default=10, ge=1)
+    max_new: int = Field(default=24, ge=1)
 
     def encoder(self, vocabulary: int) -> dict[str, Any]:
         """Return the transformers configuration for a tokenizer of ``vocabulary`` entries."""
@@ -117,7 +122,7 @@ class EncoderPreset(BaseModel):
 
 
 class TrainConfig(BaseModel):
-    """How to train: masked-LM pretraining for a moment, then fine-tuning with the best epoch kept.
+    """How to train: pretraining for a moment (see ``pretrain``), then fine-tuning with the best epoch kept.
 
     ``contrastive`` weighs an InfoNCE loss over the pairs of a batch (temperature 0.07; every second
     snippet of the batch is a negative for every other first one), added to the cross-entropy of pair tasks:

@@ -1,6 +1,9 @@
-"""Masked-language-model pretraining for a moment (RoBERTa: 15 % of ids; 80 % mask, 10 % random, 10 % kept).
+"""Language-model pretraining for a moment, as each architecture has it.
 
-The result is kept as a model of its own: attacks may ask the same encoder for fill-in candidates.
+Encoders fill in masks (RoBERTa: 15 % of ids; 80 % mask, 10 % random, 10 % kept), decoders tell the next id
+(GPT-2), encoder-decoders write a snippet again from a damaged copy. The damage is RoBERTa's here too, single
+ids; PLBART masks spans of several. A masked language model is kept as a model of its own: attacks may ask
+the same encoder for fill-in candidates.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel
+from transformers.models.plbart.modeling_plbart import shift_tokens_right
 
 from durometer.rng import derived_seed, stream
 from durometer.victims.batching import LengthBatches, pad_rows
@@ -43,6 +47,36 @@ class MaskedNetwork(nn.Module):
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[positions]
         hidden = self.norm(functional.gelu(self.dense(hidden)))
         return functional.linear(hidden, self.encoder.embeddings.word_embeddings.weight, self.bias)
+
+
+class TellingNetwork(nn.Module):
+    """A decoder or an encoder-decoder, and a projection tied to its word embeddings."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.encoder = AutoModel.from_config(config)
+
+    def states(self, ids: Tensor, corrupted: Tensor, mask: Tensor, pad: int) -> Tensor:
+        """Return states [rows, length, hidden]: a decoder's after each id, an encoder-decoder's before it."""
+        if not self.encoder.config.is_encoder_decoder:
+            hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            return hidden
+        shifted = shift_tokens_right(ids, pad)  # what it feeds its decoder as a classifier, too
+        out = self.encoder(input_ids=corrupted, attention_mask=mask, decoder_input_ids=shifted)
+        hidden = out.last_hidden_state
+        return hidden
+
+    def loss(self, ids: Tensor, corrupted: Tensor, mask: Tensor, pad: int) -> Tensor:
+        """Return the mean cross-entropy of every id [rows, length], given those before it.
+
+        An encoder-decoder reads ``corrupted`` too, and every id is told; a decoder is not told the first.
+        """
+        hidden, targets = self.states(ids, corrupted, mask, pad), ids.masked_fill(mask == 0, IGNORED)
+        if not self.encoder.config.is_encoder_decoder:
+            hidden, targets = hidden[:, :-1], targets[:, 1:]
+        told = targets != IGNORED
+        logits = functional.linear(hidden[told], self.encoder.get_input_embeddings().weight)
+        return functional.cross_entropy(logits, targets[told])
 
 
 def save_masked_lm(network: MaskedNetwork, tokenizer: Tokenizer, folder: Path) -> None:
@@ -80,25 +114,35 @@ def pretrain(
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> MaskedNetwork:
-    """Return an encoder with its masked-LM head, trained on ``texts`` for ``config.pretrain_epochs``."""
+) -> MaskedNetwork | TellingNetwork:
+    """Return a network trained on ``texts`` for ``config.pretrain_epochs``; its ``encoder`` is the model."""
     text = TextEncoder(tokenizer, Framing(max_length=shape.max_length), capacity=1)
     rows = [text(t) for t in texts]
     torch.manual_seed(derived_seed(seed, "initial weights"))
-    network = MaskedNetwork(encoder_config(shape.encoder(tokenizer.get_vocab_size())))
+    values = encoder_config(shape.encoder(tokenizer.get_vocab_size()))
+    network = MaskedNetwork(values) if shape.architecture == "encoder" else TellingNetwork(values)
     batches = LengthBatches([len(r) for r in rows], config.batch, seed=seed, stage="pretrain")
 
     def loss_at(step: int) -> Tensor:
         ids, mask = pad_rows([rows[i] for i in batches.at(step)], 1)
         rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
         corrupted, targets = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)
+        if isinstance(network, TellingNetwork):
+            return network.loss(ids, corrupted, mask, pad=1)
         chosen = targets != IGNORED
         if not bool(chosen.any()):
             chosen = mask == 1
             return functional.cross_entropy(network(ids, mask, chosen), ids[chosen])
         return functional.cross_entropy(network(corrupted, mask, chosen), targets[chosen])
 
-    plan = LoopPlan(
+    plan = pretraining_plan(config, batches)
+    optimise(network, plan, loss_at, seed=seed, checkpoint=checkpoint, progress=progress)
+    return network
+
+
+def pretraining_plan(config: TrainConfig, batches: LengthBatches) -> LoopPlan:
+    """Return the steps and schedule that ``config`` asks for on these batches."""
+    return LoopPlan(
         stage="pretrain",
         steps=round(config.pretrain_epochs * batches.per_epoch),
         learning_rate=config.pretrain_learning_rate,
@@ -107,5 +151,3 @@ def pretrain(
         clip=config.clip,
         checkpoint_steps=config.checkpoint_steps,
     )
-    optimise(network, plan, loss_at, seed=seed, checkpoint=checkpoint, progress=progress)
-    return network

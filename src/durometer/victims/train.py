@@ -1,4 +1,4 @@
-"""From a corpus to a victim: tokenizer, masked-LM pretraining, fine-tuning; resumable, repeatable."""
+"""From a corpus to a victim: tokenizer, pretraining, fine-tuning; resumable, repeatable."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def train_encoder(
             raise InputError(f"no samples in split {split!r}", where=corpus.name)
     texts = snippets(corpus.splits["train"])
     progress("tokenizer", 0, 1, f"{len(texts)} snippets")
-    tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary)
+    tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary, pieces=shape.pieces)
     progress("tokenizer", 1, 1, f"{tokenizer.get_vocab_size()} entries")
-    masked = None
     values = shape.encoder(tokenizer.get_vocab_size())
-    if shape.architecture == "encoder":
-        masked = pretrain(
+    start = None
+    if shape.architecture == "encoder" or config.pretrain_epochs:
+        start = pretrain(
             texts,
             tokenizer,
             shape,
@@ -77,8 +77,8 @@ def train_encoder(
         )
     torch.manual_seed(derived_seed(seed, "head"))
     network = EncoderNetwork(encoder_config(values), shape.head(pair=pair, classes=classes))
-    if masked is not None:
-        network.encoder.load_state_dict(masked.encoder.state_dict())
+    if start is not None:
+        network.encoder.load_state_dict(start.encoder.state_dict())
     spec = EncoderSpec(
         name=name,
         task=corpus.task,
@@ -96,7 +96,7 @@ def train_encoder(
         checkpoint=work / "fine-tune.safetensors" if work else None,
         progress=progress,
     )
-    return Trained(victim, masked, best)
+    return Trained(victim, start if isinstance(start, MaskedNetwork) else None, best)
 
 
 class LabelledRows:

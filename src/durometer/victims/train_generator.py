@@ -31,14 +31,15 @@ def train_generator(
     *,
     seed: int,
     name: str = "generator",
-    beams: int = 10,
-    max_new: int = 24,
+    beams: int | None = None,
+    max_new: int | None = None,
     work: Path | None = None,
     progress: Progress = silent,
 ) -> GeneratorVictim:
     """Train a small summarizer from scratch on ``corpus`` (splits ``train`` and ``valid``).
 
-    ``work`` is a folder for checkpoints, as in ``train_encoder``.
+    ``beams`` and ``max_new`` are the shape's where they are not given. ``work`` is a folder for checkpoints,
+    as in ``train_encoder``.
 
     Raises:
         InputError: a split is missing, or a sample has no reference.
@@ -48,15 +49,16 @@ def train_generator(
         raise InputError("no samples in split 'train'", where=corpus.name)
     train = corpus.splits["train"]
     texts = [*snippets(train), *dict.fromkeys(s.reference or "" for s in train)]
-    tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary)
+    tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary, pieces=shape.pieces)
     torch.manual_seed(derived_seed(seed, "generator"))
+    max_new = max_new or shape.max_new
     values = shape.generator(tokenizer.get_vocab_size(), max_new)
     spec = GeneratorSpec(
         name=name,
         task=corpus.task,
         encoder=values,
         framing=Framing(max_length=shape.max_length),
-        beams=beams,
+        beams=beams or shape.beams,
         max_new=max_new,
     )
     victim = GeneratorVictim(GeneratorNetwork(values), tokenizer, spec)
