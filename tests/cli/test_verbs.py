@@ -123,6 +123,20 @@ def test_ls_shows_what_a_compression_takes_and_follows():
     assert "importance=magnitude|first_order" in out
 
 
+def test_ls_shows_what_a_corpus_takes_and_where_it_is_from_in_80_columns():
+    code, out, err = toy_runs.call("ls", "corpora", "--json")
+    assert code == 0, err
+    entries = {entry["name"]: entry for entry in json.loads(out)}
+    assert entries["builtin-cwe"]["options"]["languages"] == "java+c+python"
+    assert entries["builtin-injected"]["options"]["source"] == "stdlib|installed"
+    assert entries.pop("toy")["options"] == {"size": "30"}
+    assert all(entry["source"] and entry["description"] for entry in entries.values())
+    code, out, err = toy_runs.call("ls", "corpora", COLUMNS="80")
+    assert code == 0, err
+    assert max(map(len, out.splitlines())) <= 80
+    assert "pairs=4000, seed=1" in out
+
+
 def test_ls_of_an_unknown_kind_suggests():
     code, _, err = toy_runs.call("ls", "attack")
     assert code == 2

@@ -78,10 +78,33 @@ def test_built_in_names_take_options_and_a_split() -> None:
     assert {k: len(v) for k, v in spec.read("vulnerability").splits.items()} == {"test": 120}
     with pytest.raises(InputError, match="task vulnerability, not clone"):
         spec.read("clone")
-    with pytest.raises(InputError, match="unexpected keyword argument 'size'"):
+    with pytest.raises(
+        InputError, match=r"no option 'size'\n  Options: pairs=2000, seed=1, languages=java\+c"
+    ):
         parse_spec("builtin-cwe:size=3").read("vulnerability")
     with pytest.raises(InputError, match="'pairs' is no option"):
         parse_spec("builtin-cwe:pairs")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("builtin-cwe:pairs=many", "the option 'pairs': input should be a valid integer"),
+        ("builtin-cwe:pairs=0", "the option 'pairs': input should be greater than 0"),
+        ("builtin-clones:max_functions=-1", "the option 'max_functions': input should be greater than 0"),
+        ("builtin-cwe:max_bigram_accuracy=low", "the option 'max_bigram_accuracy': input should be"),
+        ("builtin-injected:source=hub", "the option 'source': input should be 'stdlib' or 'installed'"),
+        ("builtin-cwe:languages=java+rust", r"unknown languages \['rust'\]"),
+    ],
+)
+def test_options_are_checked_before_anything_is_made(spec: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parse_spec(spec).read("clone")
+
+
+def test_several_languages_on_the_command_line() -> None:
+    corpus = parse_spec("builtin-cwe:pairs=80,languages=java+c").read("vulnerability")
+    assert {sample.language for samples in corpus.splits.values() for sample in samples} == {"java", "c"}
 
 
 def test_hub_layout_is_read_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,6 @@ def command(
     """List attacks, compressions, tasks, corpora, languages, victims or studies."""
     from importlib import import_module
     from json import dumps
-    from textwrap import fill
 
     from durometer.errors import UnknownNameError
     from durometer.study.source import suggest
@@ -45,12 +44,28 @@ def command(
         return
     width = max(map(len, entries), default=0)
     for name, entry in entries.items():
-        print(f"{name:<{width}}  {entry['description']}".rstrip())
+        print(_filled(f"{name:<{width}}  ", entry["description"], width + 2))
         if entry.get("options"):
             shown = ", ".join(f"{option}={value}" for option, value in entry["options"].items())
-            print(fill(shown, 110, initial_indent=" " * (width + 4), subsequent_indent=" " * (width + 4)))
+            print(_filled(" " * (width + 4), shown, width + 4))
         if entry.get("source"):
-            print(f"{'':<{width + 4}}[{entry['source']}]")
+            print(_filled(" " * (width + 4), f"[{entry['source']}]", width + 4))
+
+
+def _filled(first: str, text: str, indent: int) -> str:
+    """Return ``text`` behind ``first``, wrapped at the terminal's width (80 columns where there is none)."""
+    from shutil import get_terminal_size
+    from textwrap import fill
+
+    wrapped = fill(
+        text,
+        max(get_terminal_size().columns, indent + 20),
+        initial_indent=first,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapped or first.rstrip()
 
 
 def describe(registry: Any, name: str) -> str:
@@ -60,11 +75,16 @@ def describe(registry: Any, name: str) -> str:
         return str(entry[0] if isinstance(entry, tuple) else entry)
     entry = registry.get(name)
     documented = inspect.isclass(entry) or inspect.isfunction(entry)
-    return (inspect.getdoc(entry) or "").partition("\n")[0] if documented else ""
+    return (inspect.getdoc(entry) or "").partition("\n")[0].replace("``", "") if documented else ""
 
 
 def details(registry: Any, name: str) -> dict[str, Any]:
-    """Return a compression's options with their defaults and choices, and the paper that it follows."""
+    """Return options with their defaults and choices, and the source, of compressions and corpora."""
+    from durometer.corpora.base import BUILTIN, CORPORA
+    from durometer.corpora.options import options_of, source_of
+
+    if registry in (BUILTIN, CORPORA):
+        return {"options": options_of(name), "source": source_of(name)}
     entry: Any = None if isinstance(registry, dict) else registry.get(name)
     if not hasattr(entry, "source") or not hasattr(entry, "model_fields"):
         return {}

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.functions import Function, harvest, standard_library
@@ -128,15 +129,19 @@ class Pool:
 
 def builtin_clones(
     *,
-    pairs: int,
+    pairs: PositiveInt,
     seed: int,
-    valid_pairs: int | None = None,
-    test_pairs: int | None = None,
-    max_functions: int | None = None,
-    max_tokens: int = 400,
+    valid_pairs: PositiveInt | None = None,
+    test_pairs: PositiveInt | None = None,
+    max_functions: PositiveInt | None = None,
+    max_tokens: PositiveInt = 400,
     mix: Mix | None = None,
 ) -> Corpus:
-    """Return clone pairs over functions of the standard library, the same for the same arguments.
+    """Return clone pairs of standard-library functions: rewritten copies against near misses.
+
+    The same for the same arguments.
+
+    Source: the running interpreter's standard library (PSF licence).
 
     Args:
         pairs: training pairs, half of them clones; ``valid_pairs`` and ``test_pairs`` default to an

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.cwe_flows import FLOWS
@@ -33,16 +34,25 @@ SPLITS = ("train", "valid", "test")
 
 
 def builtin_cwe(
-    *, pairs: int, seed: int, languages: Sequence[str] = LANGUAGES, max_bigram_accuracy: float = CEILING
+    *,
+    pairs: PositiveInt,
+    seed: int,
+    languages: Sequence[str] | str = LANGUAGES,
+    max_bigram_accuracy: float = CEILING,
 ) -> Corpus:
-    """Return ``pairs`` training pairs (two samples each), an eighth for validation, a quarter for test.
+    """Return generated CWE cases in Java, C and Python, in pairs that differ in one flow or guard fact.
 
-    Every split has its own templates (weakness × flow); all languages are in all splits.
+    ``pairs`` training pairs (two samples each), an eighth as many for validation, a quarter for test.
+    Every split has its own templates (weakness × flow); all ``languages`` (a sequence, or ``java+c``) are in
+    all splits.
+
+    Source: generated here, in the manner of Juliet (NIST) and OWASP Benchmark.
 
     Raises:
         InputError: an unknown language, or a bag of bigrams reaches more than ``max_bigram_accuracy``.
 
     """
+    languages = languages.split("+") if isinstance(languages, str) else languages
     unknown = [language for language in languages if language not in LANGUAGES]
     if unknown or not languages:
         raise InputError(

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.builtin_clones import SPLITS, split_by_group
@@ -58,14 +59,16 @@ def builtin_injected(
     *,
     seed: int,
     source: Source = "stdlib",
-    pairs: int | None = None,
-    max_functions: int | None = None,
-    max_tokens: int = 400,
+    pairs: PositiveInt | None = None,
+    max_functions: PositiveInt | None = None,
+    max_tokens: PositiveInt = 400,
     max_bigram_accuracy: float = CEILING,
 ) -> Corpus:
     """Return pairs of a real function and the same without one of its guards (an injected flaw).
 
     Split by top-level module; the same for the same arguments.
+
+    Source: the running interpreter's standard library, or the packages beside this one; flaws injected here.
 
     Args:
         seed: decides which guard goes, and which module to which split.

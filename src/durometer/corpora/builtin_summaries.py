@@ -43,6 +43,8 @@ def builtin_summaries(
 ) -> Corpus:
     """Return (function, summary) samples split by top-level package, the same for the same arguments.
 
+    Source: the running interpreter's standard library, or the installed packages, each under its licence.
+
     Args:
         seed: decides which package goes to which split.
         source: whose functions.

@@ -32,7 +32,10 @@ def jsonl(
     columns: Mapping[str, str] | None = None,
     language: str | None = None,
 ) -> Corpus:
-    """Read JSON lines (or one JSON array)."""
+    """Read JSON lines (or one JSON array) with a column mapping.
+
+    Source: your own.
+    """
 
     def read(file: Path, damage: Damage) -> list[Sample]:
         return samples_of(json_lines(file, damage), file, task, columns, language)
@@ -49,7 +52,10 @@ def csv_table(
     language: str | None = None,
     delimiter: str = ",",
 ) -> Corpus:
-    """Read CSV with a header line; quoted fields may span lines."""
+    """Read CSV with a header line and a column mapping; quoted fields may span lines.
+
+    Source: your own.
+    """
 
     def read(file: Path, damage: Damage) -> list[Sample]:
         return samples_of(_csv_rows(file, delimiter, damage), file, task, columns, language)
@@ -65,7 +71,10 @@ def parquet(
     columns: Mapping[str, str] | None = None,
     language: str | None = None,
 ) -> Corpus:
-    """Read Parquet."""
+    """Read Parquet with a column mapping.
+
+    Source: your own.
+    """
 
     def read(file: Path, damage: Damage) -> list[Sample]:
         return samples_of(_parquet_rows(file), file, task, columns, language)

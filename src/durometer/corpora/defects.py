@@ -20,17 +20,26 @@ LABEL = ("target", "label")
 
 
 def devign(path: str, *, split: str | None, task: str) -> Corpus:
-    """Read Devign: ``func`` and ``target`` (or ``label``), optionally ``idx``, ``project``, ``commit_id``."""
+    """Read Devign: ``func`` and ``target`` (or ``label``), optionally ``idx``, ``project``, ``commit_id``.
+
+    Source: Zhou et al., NeurIPS 2019, as CodeXGLUE distributes it.
+    """
     return read_splits("devign", path, split, task, _rows("c", "commit_id", ("project", "commit_id")))
 
 
 def owasp(path: str, *, split: str | None, task: str) -> Corpus:
-    """Read OWASP Benchmark: ``func``, ``label``, ``cwe``, optionally ``category``."""
+    """Read OWASP Benchmark: ``func``, ``label``, ``cwe``, optionally ``category``.
+
+    Source: OWASP Benchmark 1.2 (GPL-2.0), one JSON line per test case.
+    """
     return read_splits("owasp", path, split, task, _rows("java", "cwe", ("cwe", "category")))
 
 
 def juliet(path: str, *, split: str | None, task: str, language: str = "java") -> Corpus:
-    """Read Juliet: ``func``, ``label``, ``cwe``, optionally ``flow`` and ``variant``."""
+    """Read Juliet: ``func``, ``label``, ``cwe``, optionally ``flow`` and ``variant``.
+
+    Source: Juliet 1.3 (NIST, CC0), one JSON line per method.
+    """
     return read_splits("juliet", path, split, task, _rows(language, "cwe", ("cwe", "flow", "variant")))
 
 

@@ -30,10 +30,12 @@ def hub(
     revision: str | None = None,
     allow_download: bool = False,
 ) -> Corpus:
-    """Read ``NAME`` (``owner/data-set``) or a local folder of JSON lines, Parquet or CSV.
+    """Read a data set of the Hugging Face hub, or a folder in its layout, with a column mapping.
+
+    Source: the hub, where downloads are allowed; the cache or a folder otherwise.
 
     Args:
-        path: the data set's name, or a folder.
+        path: the data set's name (``owner/data-set``), or a folder of JSON lines, Parquet or CSV.
         split: only this split (``train``, ``valid`` or ``test``); all three otherwise.
         task: decides which fields a row must have.
         columns: our fields to the data set's, as for ``jsonl``.

@@ -23,6 +23,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.builtin_clones import CLONE_COSINE
@@ -50,6 +51,8 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 def clones_algorithms(*, seed: int = 1) -> Corpus:
     """Return alternative implementations from the package ``algorithms`` and as many near misses.
 
+    Source: the installed package algorithms (MIT); for testing alone.
+
     Raises:
         MissingExtraError: the package is not installed.
 
@@ -58,8 +61,10 @@ def clones_algorithms(*, seed: int = 1) -> Corpus:
     return _corpus("builtin-clones-algorithms", f"algorithms {version}", variants(root), seed)
 
 
-def clones_transformers(*, seed: int = 1, max_pairs: int = 400) -> Corpus:
-    """Return declared copies from the installed ``transformers``, ``max_pairs`` at most, and near misses.
+def clones_transformers(*, seed: int = 1, max_pairs: PositiveInt = 400) -> Corpus:
+    """Return copies that the authors of ``transformers`` declared, ``max_pairs`` at most, and near misses.
+
+    Source: the notes "Copied from" in the installed package transformers (Apache-2.0); for testing alone.
 
     Raises:
         MissingExtraError: the package is not installed.

@@ -19,12 +19,18 @@ LABELS = {"0": 0, "1": 1}
 
 
 def bigclonebench(path: str, *, split: str | None, task: str, language: str = "java") -> Corpus:
-    """Read a folder with ``data.jsonl[.gz]`` and ``train/valid/test[_…].txt[.gz]``."""
+    """Read BigCloneBench: a folder with ``data.jsonl[.gz]`` and ``train/valid/test[_…].txt[.gz]``.
+
+    Source: Svajlenko et al., ICSME 2014, as CodeXGLUE and ALERT distribute it.
+    """
     return _read("bigclonebench", path, split, task, language)
 
 
 def googlecodejam(path: str, *, split: str | None, task: str, language: str = "java") -> Corpus:
-    """Read Google Code Jam clone pairs, in the same layout as BigCloneBench."""
+    """Read Google Code Jam clone pairs, in the same layout as BigCloneBench.
+
+    Source: Zhao and Huang, FSE 2018, as BeamAttack distributes it.
+    """
     return _read("googlecodejam", path, split, task, language)
 
 

@@ -10,15 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durometer.corpora.base import BUILTIN, CORPORA, Corpus
+from durometer.corpora.options import DEFAULTS, call
 from durometer.errors import InputError, UnknownNameError
-
-DEFAULTS: Mapping[str, Mapping[str, int]] = {
-    "builtin-clones": {"pairs": 4000, "seed": 1},
-    "builtin-cwe": {"pairs": 2000, "seed": 1},
-    "builtin-injected": {"seed": 1},
-    "builtin-summaries": {"seed": 1},
-}
-"""What a generator is asked for where the command line says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +38,15 @@ class CorpusSpec:
         Raises:
             UnknownNameError: no reader of this name.
             InputError: the data cannot be used (says file and line), it is for another task, or an option
-                is unknown.
+                is unknown or of the wrong type.
 
         """
         given = {**self.options, **(options or {})}
         if self.format == "hub" and allow_download:
             given["allow_download"] = True
-        try:
-            if self.format in BUILTIN:
-                return self._generated(task, given)
-            return CORPORA.get(self.format)(self.path, split=self.split, task=task, **given)
-        except TypeError as error:
-            if "argument" not in str(error):
-                raise
-            raise InputError(
-                str(error).partition("() ")[2], where=f"options of the corpus {self.format}"
-            ) from None
+        if self.format in BUILTIN:
+            return self._generated(task, given)
+        return call(self.format, self.path, split=self.split, task=task, options=given)
 
     def _generated(self, task: str, options: Mapping[str, Any]) -> Corpus:
         if self.path:
@@ -70,7 +56,7 @@ class CorpusSpec:
                 hint="On the command line write builtin-NAME:pairs=400,seed=2, in a study file "
                 "`options: {pairs: 400, seed: 2}`.",
             )
-        corpus = BUILTIN.get(self.format)(**options)
+        corpus = call(self.format, options=options)
         if corpus.task != task:
             raise InputError(f"a corpus for the task {corpus.task}, not {task}", where=self.format)
         if self.split is None:

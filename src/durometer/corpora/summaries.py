@@ -24,13 +24,19 @@ GROUPS = ("repo", "file", "path")
 
 
 def codesearchnet(path: str, *, split: str | None, task: str, language: str | None = None) -> Corpus:
-    """Read CodeSearchNet (Husain et al., 2019): ``code``, ``docstring``, or the two token fields."""
+    """Read CodeSearchNet: ``code`` and ``docstring``, or the two token fields.
+
+    Source: Husain et al., 2019, arXiv:1909.09436.
+    """
     read = _rows(("code", "original_string", "func"), ("docstring",), language)
     return read_splits("codesearchnet", path, split, task, read)
 
 
 def tlcodesum(path: str, *, split: str | None, task: str, language: str = "java") -> Corpus:
-    """Read TL-CodeSum (Hu et al., IJCAI 2018): ``code`` and ``comment``, or the two token fields."""
+    """Read TL-CodeSum: ``code`` and ``comment``, or the two token fields.
+
+    Source: Hu et al., IJCAI 2018.
+    """
     read = _rows(("code", "func"), ("comment", "docstring", "nl"), language)
     return read_splits("tlcodesum", path, split, task, read)
 
