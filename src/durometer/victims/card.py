@@ -28,7 +28,11 @@ class VictimCard(BaseModel):
 
     ``labels`` gives the class of each logit: ``[1, 0]`` where logit 0 is the positive class. ``pair_head``
     is a safetensors file in the folder that holds the head, where it is not in the model's own file;
-    ``head_prefix`` is what the names of the head's weights begin with.
+    ``head_prefix`` is what the names of the head's weights begin with (found by itself where there is one
+    head), ``ignore`` what those of weights begin with that are no part of the classifier. ``weights`` names
+    the file where the folder holds several. ``config`` goes before ``config.json``, or stands for it: sizes
+    are read from the weights, ``num_attention_heads`` must be said. ``pooler``: whether a head without a
+    dense layer reads the encoder's pooler (BERT's classifiers do, and that is the default).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +43,11 @@ class VictimCard(BaseModel):
     path: str = Field(min_length=1)
     architecture: Literal["encoder", "decoder", "encoder-decoder"] = "encoder"  # for people
     head: HeadConfig = HeadConfig()
-    head_prefix: str = "classifier."
+    head_prefix: str | None = None
+    ignore: tuple[str, ...] = ()
+    weights: str | None = None
+    config: Mapping[str, Any] = Field(default_factory=dict)
+    pooler: bool | None = None
     pair_head: str | None = None
     labels: tuple[int, ...] = (0, 1)
     framing: Framing = Framing(max_length=512)
@@ -77,6 +85,9 @@ def read_card(path: Path) -> VictimCard:
     for field in ("path", "tokenizer"):
         if isinstance(values.get(field), str):
             values[field] = _located(values[field], path.parent)
+    if isinstance(values.get("path"), str) and values["path"].endswith((".safetensors", ".bin")):
+        file = Path(values["path"])
+        values |= {"path": str(file.parent), "weights": file.name}
     try:
         return VictimCard.model_validate(values)
     except ValidationError as error:

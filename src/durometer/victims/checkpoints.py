@@ -1,7 +1,8 @@
 """Other people's checkpoint folders: find weights, configuration and tokenizer; nothing is executed.
 
-Weights are safetensors, one file or shards; a legacy ``pytorch_model.bin`` loads with ``weights_only=True``
-or not at all. ``trust_remote_code`` is never set.
+Weights are safetensors, one file or shards. A legacy ``.bin`` is a pickle: it loads with
+``weights_only=True``, which admits tensors and containers alone (many a model of code is published in no
+other form), or not at all. ``trust_remote_code`` is never set.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
 from durometer.errors import InputError
+from durometer.victims.anatomy import HEAD, unwrapped
 
 # Parts of other models' files that a classifier does not use.
 UNUSED = re.compile(
@@ -28,11 +30,19 @@ UNUSED = re.compile(
 )
 # Word embeddings of BERT's kin, GPT-2, and BART's and T5's kin (whose sides share one table).
 WORDS = ("embeddings.word_embeddings.weight", "wte.weight", "shared.weight")
+CONVERT = (
+    "Convert it where you trust it, into MODEL.safetensors beside it: import torch, safetensors.torch as s; "
+    "m = torch.load('MODEL.bin', map_location='cpu', weights_only=False); "
+    "m = getattr(m, 'state_dict', lambda: m)(); "
+    "s.save_file({k: v.clone() for k, v in m.items()}, 'MODEL.safetensors')"
+)
 TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 
 
 def locate(path: str, *, allow_download: bool = False) -> Path:
     """Return the local folder of a checkpoint: a path, a cached hub id, or (when allowed) a download.
+
+    A hub id may end in ``@`` and a revision: ``microsoft/codebert-base@3b0952f``.
 
     Raises:
         InputError: there is no such folder, and it is not in the cache or cannot be downloaded.
@@ -48,8 +58,16 @@ def locate(path: str, *, allow_download: bool = False) -> Path:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.txt", "pytorch_model.bin"]
+    name, _, revision = path.partition("@")
     try:
-        return Path(snapshot_download(path, local_files_only=not allow_download, allow_patterns=patterns))
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision or None,
+                local_files_only=not allow_download,
+                allow_patterns=patterns,
+            )
+        )
     except Exception as error:  # network, cache and permission errors have no common base
         what = "cannot be downloaded" if allow_download else "not a folder, and not in the hub's local cache"
         reason = str(error).partition("\n")[0]
@@ -63,7 +81,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError("no config.json: not a transformers checkpoint", where=str(folder)) from error
+        raise InputError(
+            "no config.json: not a transformers checkpoint",
+            where=str(folder),
+            hint="Weights alone load through a victim card with config: {num_attention_heads: N}.",
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"malformed ({error})", where=str(path)) from error
     if not isinstance(config, dict) or "model_type" not in config:
@@ -71,36 +93,90 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Return every tensor of a checkpoint as fp32."""
-    files = sorted(folder.glob("model*.safetensors"))
-    legacy = folder / "pytorch_model.bin"
-    if not files and not legacy.is_file():
-        raise InputError("no model.safetensors and no pytorch_model.bin", where=str(folder))
-    try:
+def read_tensors(folder: Path, file: str | None = None, *, other: str | None = None) -> dict[str, Tensor]:
+    """Return every tensor of a checkpoint as fp32, under names without DataParallel's ``module.``.
+
+    ``file`` names the weights, where the folder holds several or under an unusual name; ``other`` is a file
+    that holds something else.
+
+    Raises:
+        InputError: no weights, several candidates, or a file that cannot be read without running code.
+
+    """
+    found = [folder / file] if file else weight_files(folder, other)
+    tensors: dict[str, Any] = {}
+    for path in found:
+        tensors |= _safe(path) if path.suffix == ".safetensors" else _legacy(path)
+    return unwrapped({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+
+
+def weight_files(folder: Path, other: str | None = None) -> list[Path]:
+    """Return the files of a folder's weights: the library's names first, else the only file there is."""
+    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
+        if files := sorted(folder.glob(pattern)):
+            return files
+    for suffix in ("safetensors", "bin"):
+        files = [path for path in sorted(folder.glob(f"*.{suffix}")) if path.name != other]
+        if len(files) > 1:
+            raise InputError(
+                f"several weights: {', '.join(path.name for path in files)}",
+                where=str(folder),
+                hint="Name one in the victim card (weights).",
+            )
         if files:
-            tensors = {name: t for file in files for name, t in load_file(file).items()}
-        else:
-            tensors = torch.load(legacy, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(f"weights cannot be read safely ({error})", where=str(folder)) from error
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+            return files
+    raise InputError("no model.safetensors and no pytorch_model.bin", where=str(folder))
 
 
-def read_head(folder: Path, file: str) -> dict[str, Tensor]:
-    """Return the tensors of a head's own file."""
+def _safe(path: Path) -> dict[str, Tensor]:
     try:
-        return {name: tensor.float() for name, tensor in load_file(folder / file).items()}
+        return dict(load_file(path))
     except FileNotFoundError as error:
-        raise InputError("no such file (the card's pair_head)", where=str(folder / file)) from error
+        raise InputError("no such file (the card's weights)", where=str(path)) from error
     except SafetensorError as error:
-        raise InputError(f"not a safetensors file ({error})", where=str(folder / file)) from error
+        raise InputError(f"weights cannot be read safely ({error})", where=str(path)) from error
+
+
+def _legacy(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError("no such file (the card's weights)", where=str(path)) from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"a pickle that cannot be read safely, without running its code ({reason})",
+            where=str(path),
+            hint=CONVERT,
+        ) from error
+    for key in ("state_dict", "model_state_dict", "model"):  # beside an optimiser's
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError("not a dictionary of tensors", where=str(path), hint=CONVERT)
+    return content
+
+
+def read_head(folder: Path, file: str, prefix: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a head's own file, under names without ``prefix`` (or what looks like one)."""
+    path = folder / file
+    try:
+        tensors = unwrapped(load_file(path))
+    except FileNotFoundError as error:
+        raise InputError("no such file (the card's pair_head)", where=str(path)) from error
+    except SafetensorError as error:
+        raise InputError(f"not a safetensors file ({error})", where=str(path)) from error
+    if prefix is None:
+        prefix = next((found[1] for name in tensors if (found := HEAD.match(name))), "")
+    return {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items()}
 
 
 def split_tensors(
-    tensors: Mapping[str, Tensor], head_prefix: str, *, where: str
+    tensors: Mapping[str, Tensor], head_prefix: str, *, where: str, ignored: Sequence[str] = ()
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return (encoder, head): the encoder's names without their common prefix, the head's without theirs.
+
+    Names that begin with one of ``ignored`` are left out.
 
     Raises:
         InputError: no encoder is recognised, or there are weights that belong to neither.
@@ -112,6 +188,8 @@ def split_tensors(
     unknown: list[str] = []
     for name, tensor in tensors.items():
         inner = name.removeprefix(prefix) if prefix and name.startswith(prefix) else name
+        if any(name.startswith(start) for start in ignored):
+            continue
         if name.startswith(head_prefix):
             head[name.removeprefix(head_prefix)] = tensor
         elif UNUSED.search(inner):
@@ -124,9 +202,15 @@ def split_tensors(
         raise InputError(
             f"weights that belong neither to the encoder nor to the head: {', '.join(sorted(unknown)[:4])}",
             where=where,
-            hint="Set head_prefix in the victim card to what the head's names begin with.",
+            hint="Set head_prefix in the victim card to what the head's names begin with, "
+            "or ignore to what those of no part of the classifier do.",
         )
     return encoder, head
+
+
+def word_table(tensors: Mapping[str, Tensor], prefix: str) -> Tensor:
+    """Return the embeddings of words, [vocabulary, hidden]."""
+    return next(tensors[prefix + word] for word in (*WORDS, *TIED) if prefix + word in tensors)
 
 
 def encoder_prefix(tensors: Mapping[str, Tensor], where: str) -> str:

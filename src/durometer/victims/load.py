@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from durometer.errors import InputError
 from durometer.rng import derived_seed
+from durometer.victims.anatomy import DEFAULT_HEAD, configuration, fitted_head, head_place
 from durometer.victims.card import VictimCard, read_card
 from durometer.victims.checkpoints import (
+    encoder_prefix,
     find_tokenizer,
     locate,
     read_config,
     read_head,
     read_tensors,
     split_tensors,
+    word_table,
 )
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
 from durometer.victims.engine import EngineVictim
@@ -89,7 +94,7 @@ def guess_card(folder: Path, name: str) -> VictimCard:
         path=str(folder),
         architecture="decoder" if decoder else "encoder" if pooling == "first" else "encoder-decoder",
         head=HeadConfig(classes=labels, pooling=pooling, layout="linear" if decoder else "dense"),
-        head_prefix="score" if decoder else "classifier." if pooling == "first" else "classification_head.",
+        head_prefix="score" if decoder else None if pooling == "first" else "classification_head.",
         labels=tuple(range(labels)),
         framing=Framing(
             begin=() if decoder or begin is None else (begin,),
@@ -113,21 +118,30 @@ def from_card(
 ) -> EncoderVictim:
     """Build the victim that a card describes."""
     folder = locate(card.path, allow_download=allow_download)
-    config = {k: v for k, v in read_config(folder).items() if k not in BOOKKEEPING}
+    where = str(folder)
+    tensors = read_tensors(folder, card.weights, other=card.pair_head)
+    prefix = encoder_prefix(tensors, where)
+    hidden = word_table(tensors, prefix).shape[1]
+    place, others = card.head_prefix, card.ignore
+    if place is None:
+        place, found = head_place(tensors, card.head, hidden, where=where)
+        others = (*others, *found)
+    encoder, head = split_tensors(tensors, place, where=where, ignored=others)
+    said = read_config(folder) if (folder / "config.json").is_file() or not card.config else None
+    config = configuration(said, card.config, encoder, where=where)
+    config = {key: value for key, value in config.items() if key not in BOOKKEEPING}
     if card.framing.max_length > window(config):
         raise InputError(
             f"framing.max_length {card.framing.max_length} exceeds the model's {window(config)} positions",
             where=card.name,
         )
-    encoder, head = split_tensors(read_tensors(folder), card.head_prefix, where=str(folder))
     if card.pair_head is not None:
-        given = read_head(folder, card.pair_head)
-        head = {name.removeprefix(card.head_prefix): tensor for name, tensor in given.items()}
-    network = _network(config, card, head, untrained_head_seed)
+        head = read_head(folder, card.pair_head, card.head_prefix)
+    head = _whole_head(card, head, tensors, prefix, config)
+    network = _network(config, card, head, untrained_head_seed, where)
     drawn = {f"head.{k}": v for k, v in network.head.state_dict().items()} if not head else {}
     weights = {f"encoder.{k}": v for k, v in encoder.items()} | {f"head.{k}": v for k, v in head.items()}
-    load_exactly(network, drawn | weights, where=str(folder))
-    source = Path(card.tokenizer) if card.tokenizer else folder
+    load_exactly(network, drawn | weights, where=where)
     spec = EncoderSpec(
         name=card.name,
         task=card.task,
@@ -137,26 +151,70 @@ def from_card(
         labels=card.labels,
         notes={"source": card.source} if card.source else {},
     )
-    return EncoderVictim(network, find_tokenizer(source), spec, device=device)
+    tokenizer = find_tokenizer(Path(card.tokenizer) if card.tokenizer else folder)
+    return EncoderVictim(network, fitting(tokenizer, config, where), spec, device=device)
+
+
+def _whole_head(
+    card: VictimCard,
+    head: dict[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
+    prefix: str,
+    config: Mapping[str, Any],
+) -> dict[str, torch.Tensor]:
+    """Return the head under our names: a projection alone is ``out_proj``, BERT's pooler the dense layer."""
+    for name in ("weight", "bias"):
+        for known in (name, f".{name}"):
+            if known in head:
+                head[f"out_proj.{name}"] = head.pop(known)
+    if "out_proj.weight" not in head or "dense.weight" in head:
+        return head
+    head.setdefault("out_proj.bias", torch.zeros(len(head["out_proj.weight"])))  # GPT-2's has none
+    pooler = {name: tensors.get(f"{prefix}pooler.{name}") for name in ("dense.weight", "dense.bias")}
+    if card.pooler or (card.pooler is None and config["model_type"] == "bert"):
+        if any(tensor is None for tensor in pooler.values()):
+            raise InputError("the head reads a pooler, and there is none", where=card.path)
+        head |= {name: tensor for name, tensor in pooler.items() if tensor is not None}
+    return head
+
+
+def fitting(tokenizer: Tokenizer, config: Mapping[str, Any], where: str) -> Tokenizer:
+    """Return the tokenizer.
+
+    Raises:
+        InputError: it gives ids that the model has no embedding for.
+
+    """
+    rows, largest = (
+        int(config["vocab_size"]),
+        max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
+    )
+    if largest >= rows:
+        raise InputError(
+            f"the tokenizer gives ids up to {largest}, and the model knows {rows}",
+            where=where,
+            hint="Is it another model's? Name the right file in the victim card (tokenizer).",
+        )
+    return tokenizer
 
 
 def _network(
-    config: dict[str, Any], card: VictimCard, head: dict[str, torch.Tensor], seed: int | None
+    config: dict[str, Any],
+    card: VictimCard,
+    head: Mapping[str, torch.Tensor],
+    seed: int | None,
+    where: str,
 ) -> EncoderNetwork:
     if not head and seed is None:
+        named = card.head_prefix or DEFAULT_HEAD
         raise InputError(
-            f"the checkpoint has no classification head (no weights named {card.head_prefix}…)",
+            f"the checkpoint has no classification head (no weights named {named}…)",
             where=card.path,
-            hint="Fine-tune it first (durometer train), or name the head's file in the card (pair_head).",
+            hint="Fine-tune it first (durometer train), or say in the card where the head is "
+            "(pair_head, head_prefix).",
         )
-    layout = card.head
-    if layout.layout == "linear":  # GPT-2's "score.weight" has no bias and no inner name
-        for name in [n for n in head if n in ("weight", ".weight")]:
-            head["out_proj.weight"] = head.pop(name)
-        if "out_proj.weight" in head:
-            head.setdefault("out_proj.bias", torch.zeros(len(head["out_proj.weight"])))
-    if "dense.weight" in head:
-        layout = layout.model_copy(update={"hidden": head["dense.weight"].shape[0]})
+    shape = encoder_config(config)
+    layout = fitted_head(card.head, head, shape.hidden_size, where=where)
     if seed is not None:
         torch.manual_seed(derived_seed(seed, "head"))
-    return EncoderNetwork(encoder_config(config), layout)
+    return EncoderNetwork(shape, layout)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from durometer.errors import InputError
 from durometer.rng import derived_seed
+from durometer.victims.anatomy import DEFAULT_HEAD
 from durometer.victims.checkpoints import find_tokenizer, locate, read_config, read_tensors, split_tensors
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.huggingface import EncoderVictim
@@ -80,7 +81,7 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
         raise InputError("config.json names no bos_token_id or eos_token_id", where=str(folder))
     torch.manual_seed(derived_seed(seed, "generator"))
     network = GeneratorNetwork(_with_decoder(config) if family == "roberta" else config)
-    weights, _ = split_tensors(read_tensors(folder), card.head_prefix, where=str(folder))
+    weights, _ = split_tensors(read_tensors(folder), card.head_prefix or DEFAULT_HEAD, where=str(folder))
     model: Any = network.encoder
     target = {"roberta": "encoder", "gpt2": "transformer", "plbart": "model"}[family]
     _fill(getattr(model, target), weights, where=str(folder))
