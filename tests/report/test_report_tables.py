@@ -15,6 +15,19 @@ from durometer.report.results import build_results
 from durometer.report.tables import Cell, Column, Table, to_csv, to_latex
 
 
+def test_efficiency_is_a_table_where_a_run_measured_it(results: dict[str, Any]) -> None:
+    table = next(t for t in all_tables(results) if t.id == "efficiency")
+    keys = [column.key for column in table.columns]
+    int8 = next(row for row in table.rows if row[0].text == "int8")
+    size, flops = (int8[keys.index(key)] for key in ("size_bytes", "flops"))
+    assert (size.text, size.value, size.interval) == ("3.15 MB", 3_150_000, "0.27×")
+    assert (flops.text, flops.value) == ("–", None)
+    assert "CPU with avx2" in table.caption
+    assert "not smaller: pruned-50." in table.caption
+    older = {**results, "variants": [{**v, "efficiency": {}} for v in results["variants"]]}
+    assert next(t for t in all_tables(older) if t.id == "efficiency").rows == ()
+
+
 @pytest.fixture
 def hostile() -> Table:
     columns = (Column("variant", "Variant", numeric=False), Column("asr", "ASR"))

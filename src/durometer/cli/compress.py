@@ -10,6 +10,9 @@ import yaml
 
 from durometer.errors import ConfigurationError
 
+PROBES = 32  # samples that original and result are timed and compared on
+SECONDS = 20.0  # for timing single answers
+
 
 def command(
     victim: Annotated[str, typer.Option(help="A victim card (.yaml), a folder, or a hub id.")],
@@ -42,8 +45,8 @@ def command(
     from durometer.compress import compress, parse_compression
     from durometer.compress.artefact import save_artefact
     from durometer.corpora.spec import parse_spec
+    from durometer.victims.efficiency import efficiency
     from durometer.victims.load import load_victim
-    from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 
     steps = [parse_method(text) for text in method]
     students = [step for step in steps if step["kind"] == "distill"]
@@ -60,22 +63,25 @@ def command(
     corpus = spec.read(task_of(original), allow_download=allow_download) if spec else None
     with TrainingProgress() as progress:
         smaller = compress(original, recipe, corpus, seed=seed, progress=progress)
-    save_artefact(smaller, out, probes_of(corpus, pair=task_of(original) == "clone"))
+    probes = probes_of(corpus, pair=task_of(original) == "clone")
+    save_artefact(smaller, out, probes)
+    forms = {"original": original, "compressed": smaller}
+    costs = efficiency(forms, probes[:PROBES], original="original", rounds=2, seconds=SECONDS)["compressed"]
     numbers: dict[str, Any] = {
         "recipe": smaller.spec.notes["recipe_words"],
-        "size_bytes": size_bytes(smaller),
-        "size_ratio": round(size_bytes(smaller) / size_bytes(original), 4),
-        "parameters": parameters(smaller),
-        "nonzero_parameters": nonzero_parameters(smaller),
-        "simulated": smaller.spec.notes["simulated"],
         "artefact": smaller.content_hash,
+        "size_ratio": costs["ratios"]["size_bytes"],
+        **costs,
     }
     if json:
         print(dumps(numbers))
         return
     typer.echo(str(out))
+    ratios = numbers.pop("ratios")
     for key, value in numbers.items():
-        typer.echo(f"  {key:18} {value}")
+        shown = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        ratio = f"  {ratios[key]:.3f} of the original" if ratios.get(key) is not None else ""
+        typer.echo(f"  {key:32} {shown}{ratio}")
 
 
 def parse_method(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.report import words
+from durometer.report.efficiency import efficiency_table
 from durometer.report.heat import transfer_table
 from durometer.report.ranking import ranks_table
 from durometer.report.tables import Cell, Column, Table, estimate_cell
@@ -31,6 +32,7 @@ def all_tables(results: Record) -> list[Table]:
     """Return every table of the report, in the order of the page."""
     return [
         variants_table(results),
+        _efficiency(results),
         grid_table(results),
         seeds_table(results),
         comparisons_table(results),
@@ -79,6 +81,11 @@ def variants_table(results: Record) -> Table:
     n = results["variants"][0]["accuracy"]["n"] if results["variants"] else 0
     caption = f"On {n} unmodified test samples. Below each rate: its 95 % interval, clustered by snippet."
     return Table("variants", "The variants", caption, columns, tuple(rows))
+
+
+def _efficiency(results: Record) -> Table:
+    measured = [v for v in results["variants"] if v["efficiency"]]
+    return efficiency_table(measured, _names(measured), [_name_cells(measured, v) for v in measured])
 
 
 def grid_table(results: Record) -> Table:

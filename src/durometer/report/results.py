@@ -131,6 +131,7 @@ def _variant(view: RunView, record: VariantRecord) -> Record:
         "latency_p95_ms": record.latency_p95_ms,
         "latency_ratio": _ratio(record.latency_p50_ms, original.latency_p50_ms if original else None),
         "agreement_with_original": None if original is None else rate(_agreement(original, record)),
+        "efficiency": plain(record.efficiency),
     }
 
 

@@ -14,28 +14,26 @@ SAMPLES = 48  # each timed in three rounds
 
 
 def measure_forms(
-    forms: Mapping[str, Any], samples: Sequence[Sample], artefacts: Path
+    forms: Mapping[str, Any], samples: Sequence[Sample], artefacts: Path, *, original: str | None
 ) -> dict[str, dict[str, Any]]:
-    """Return size and batch-1 latency by form; the forms take turns on each sample."""
-    from durometer.victims.measure import latencies
+    """Return size, batch-1 latency and the whole efficiency record by form; forms take turns on each sample.
 
-    timed = latencies({name: _Timed(victim) for name, victim in forms.items()}, samples[:SAMPLES])
+    ``original`` names the form that ratios refer to, if it is among them.
+    """
+    from durometer.victims.efficiency import efficiency
+
+    known = {name: json.loads((artefacts / name / FORM).read_text()) for name in forms}
+    sizes = {name: form["size_bytes"] for name, form in known.items()}
+    records = efficiency(forms, samples[:SAMPLES], original=original, sizes=sizes)
     return {
         name: {
-            "latency_p50_ms": timed[name].p50_ms,
-            "latency_p95_ms": timed[name].p95_ms,
-            **json.loads((artefacts / name / FORM).read_text()),
+            "latency_p50_ms": records[name]["latency_p50_ms"],
+            "latency_p95_ms": records[name]["latency_p95_ms"],
+            **known[name],
+            "efficiency": records[name],
         }
         for name in forms
     }
-
-
-class _Timed:
-    """A victim whose memory, if it has one, can be emptied."""
-
-    def __init__(self, victim: Any) -> None:
-        self.predict = victim.predict
-        self.forget = getattr(victim, "forget", lambda: None)
 
 
 def write_form(folder: Path, victim: Any, recipe: str, *, simulated: bool = False) -> None:

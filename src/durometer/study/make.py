@@ -197,13 +197,14 @@ def make_measures(bench: Bench, folder: Path) -> None:
 
 
 def make_latency(bench: Bench, folder: Path) -> None:
-    """Time all forms of one victim in one process, interleaved, so that their ratios mean something."""
+    """Measure all forms of one victim in one process, interleaved, so that their ratios mean something."""
     task = task_of(bench.node.hints["task"])
     names = [name for role, name in sorted(bench.node.inputs.items()) if role != "corpus"]
     forms = {name: load_victim(bench.artefacts.path(name), task, bench.device) for name in names}
     samples = list(read_samples(bench.input("corpus"), "test"))
     bench.news("timing", 0, 1, "")
-    records = measure_forms(forms, samples, bench.artefacts.folder)
+    original = next((name for name in names if name.startswith("victim-")), None)
+    records = measure_forms(forms, samples, bench.artefacts.folder, original=original)
     (folder / "latency.json").write_text(json.dumps(records, indent=1))
 
 

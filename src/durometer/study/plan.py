@@ -24,7 +24,7 @@ from durometer.study.essence import essential_attack, essential_step, essential_
 from durometer.study.grid import ORIGINAL, needs_candidates
 from durometer.types import content_hash
 
-VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 1, "tools": 1, "cell": 2}
+VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 2, "tools": 1, "cell": 2}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from importlib import metadata
 
 import durometer
 from durometer.study.config import MachineOptions, StudyConfig
+from durometer.victims.cpu import cpu_capability
 
 PACKAGES = (
     "torch",
@@ -36,6 +37,7 @@ def environment(config: StudyConfig, machine: MachineOptions, command: str) -> d
         "platform": platform.platform(),
         "machine": platform.machine(),
         "processor": processor(),
+        "cpu_capability": cpu_capability(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "host": socket.gethostname(),

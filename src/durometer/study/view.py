@@ -38,6 +38,7 @@ class VariantRecord:
     simulated: bool  # the computation is not really smaller
     measures: Mapping[str, float]  # the task's measures on the test split
     predictions: pl.DataFrame  # PREDICTIONS_SCHEMA, the test split
+    efficiency: Mapping[str, object] = field(default_factory=dict)  # see durometer.victims.efficiency
 
 
 @dataclass(frozen=True)
