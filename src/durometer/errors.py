@@ -7,6 +7,8 @@ ours and keeps its traceback.
 
 from __future__ import annotations
 
+MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
 
 class DurometerError(Exception):
     """A failure explained to the user.
@@ -45,6 +47,17 @@ class VictimError(DurometerError):
 
 class StoreError(DurometerError):
     """A run folder that cannot be read or written: full disk, permissions, held by another run."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the machine ran out of memory: nobody's fault, and never to be recorded as an answer.
+
+    Libraries say so in words of their own: torch on a CPU raises a bare ``RuntimeError``.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)
 
 
 class MissingExtraError(DurometerError):

@@ -233,13 +233,28 @@ class TestFaults:
         (outcome,) = drive(Asks(), [SAMPLE], Table({}), Broken(), seed=1)
         assert (outcome.status, outcome.reason) == (Status.ERROR, "ValueError: no reference")
 
+    def test_want_of_memory_is_no_outcome(self):
+        class Hungry(BagVictim):
+            def predict(self, inputs):
+                if len(inputs) > 1 or inputs[0].id == "s5":
+                    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to …")
+                return super().predict(inputs)
+
+        victim, tools = Hungry(traits=Traits(slice_rows=8)), Tools(vocabulary=VOCABULARY)
+        outcomes = []
+        with pytest.raises(MemoryError, match="allocate"):
+            outcomes.extend(drive(WIR_RANDOM, samples(), victim, ToyTask(), seed=1, tools=tools))
+        # What is too much together is asked alone; what is too much alone ends it.
+        assert [outcome.sample_id for outcome in outcomes] == ["s0", "s1", "s2", "s3", "s4"]
+        assert Status.ERROR not in {outcome.status for outcome in outcomes}
+
     @pytest.mark.parametrize("width", [1, 4])
     @pytest.mark.parametrize("rows", [1, 8])
     def test_victim_that_fails_on_one_sample_is_named_and_hurts_no_other(self, width, rows):
         class Dying(BagVictim):
             def predict(self, inputs):
                 if any("power" in sample.code and "item" in sample.code for sample in inputs):
-                    raise RuntimeError("out of memory")
+                    raise RuntimeError("index out of range")
                 return super().predict(inputs)
 
         victim = Dying(traits=Traits(slice_rows=rows))
@@ -253,7 +268,7 @@ class TestFaults:
             o.sample_id: o for o in drive(attack, samples(), BagVictim(), ToyTask(), seed=1, tools=tools)
         }
         assert outcomes["s5"].status is Status.ERROR
-        assert outcomes["s5"].reason == "victim: predict raised RuntimeError: out of memory"
+        assert outcomes["s5"].reason == "victim: predict raised RuntimeError: index out of range"
         for name, outcome in outcomes.items():
             if name != "s5":
                 assert replace(outcome, fingerprint="toy") == healthy[name]

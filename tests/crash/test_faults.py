@@ -1,10 +1,15 @@
 """Disks that are full, folders that cannot be written, flushes that fail: one line, and nothing lost."""
 
+import json
 import os
 import random
+import re
 import resource
+import shutil
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import toy_runs
@@ -110,3 +115,77 @@ def test_a_read_only_place(toy):
     code, _, err = toy_runs.call("run", toy, "--out", "/proc/durometer-run")
     assert code == 1
     assert "Traceback" not in err
+
+
+LEAPING = """\
+import datetime, itertools, time
+leaps, real = itertools.cycle([0, 3e8, -3e8, 1, -1]), time.time
+time.time = lambda: real() + next(leaps)
+time.time_ns = lambda: int(time.time() * 1e9)
+class Leaping(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+datetime.datetime = Leaping
+"""
+
+
+@pytest.mark.slow
+def test_a_clock_that_leaps_years_back_and_forth_changes_nothing(toy, tmp_path, undisturbed):
+    (tmp_path / "leaping").mkdir()
+    (tmp_path / "leaping" / "sitecustomize.py").write_text(LEAPING)
+    path = f"{tmp_path / 'leaping'}{os.pathsep}{toy_runs.environment()['PYTHONPATH']}"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    holder = {"pid": 2**22 + 1, "host": socket.gethostname(), "since": "2999-01-01T00:00:00+00:00"}
+    (folder / "run.lock").write_text(json.dumps(holder))  # left by a process that is gone
+    started = time.monotonic()
+    code, _, err = toy_runs.call("run", toy, "--out", folder, "--workers", "1", PYTHONPATH=path)
+    assert code == 0, err
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+    cost = [json.loads(file.read_text())["seconds"] for file in folder.glob("artefacts/cell-*/cost.json")]
+    assert len(cost) == 4
+    assert all(0 <= seconds < time.monotonic() - started for seconds in cost)
+    made = [json.loads(line)["seconds"] for line in (folder / "timings.jsonl").read_text().splitlines()]
+    assert all(0 <= seconds < time.monotonic() - started for seconds in made)
+    assert not re.search(r"\d{3,} h|-\d", " ".join(re.findall(r"\[.*?\]|[^ ]* left", err)))
+
+
+REAL_DISK = """\
+mount -t tmpfs -o size=150k tmpfs "$1"
+run() { "$PYTHON" -m durometer run "$2" --out "$1/run" --backend in-process 2>&1; echo "exit code $?"; }
+run "$@"; echo =====
+mount -o remount,size=50m,ro "$1"
+run "$@"; echo =====
+mount -o remount,rw "$1"
+run "$@"; cp "$1/run/outcomes.parquet" "$1.parquet"
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_then_is_read_only_then_has_room(toy, tmp_path, undisturbed):
+    disk, own = tmp_path / "disk", ["unshare", "--mount", "--map-root-user"]
+    disk.mkdir()
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*own, "mount", "-t", "tmpfs", "x", disk], check=False).returncode
+    ):
+        pytest.skip("this machine lets nobody mount a disk of their own")
+    done = subprocess.run(
+        [*own, "sh", "-c", REAL_DISK, "sh", disk, toy],
+        env=toy_runs.environment(PYTHON=sys.executable),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "Traceback" not in done.stdout
+    full, read_only, enough = done.stdout.split("=====")
+    assert "the disk is full" in full
+    assert "exit code 1" in full
+    assert "the file system is read-only" in read_only
+    assert "--out" in read_only
+    assert "made" not in read_only  # it says so before it works
+    assert "exit code 1" in read_only
+    assert "exit code 0" in enough
+    assert disk.with_suffix(".parquet").read_bytes() == undisturbed

@@ -4,9 +4,13 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import toy_runs
+
+from durometer.errors import out_of_memory
+from durometer.study.lock import is_held
 
 SLOW = {"TOY_SLEEP": "0.01"}  # so that the study outlasts the kills; changes no result
 KILLS = int(os.environ.get("DUROMETER_CHAOS_KILLS", "20"))
@@ -134,8 +138,34 @@ def test_a_sample_that_kills_its_worker_is_named(toy, tmp_path):
     code, _, err = toy_runs.call("run", toy, "--out", folder, TOY_DIE_ON="test-7")
     assert code == 1
     assert "'test-7'" in err
-    assert "SIGKILL" in err
+    assert "SIGKILL: out of memory?" in err
+    assert "fewer --workers" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_want_of_memory_is_tried_again_and_never_an_outcome(toy, tmp_path, undisturbed):
+    arguments, folder = ["run", toy, "--out", tmp_path / "run", "--workers", "1"], tmp_path / "run"
+    code, _, err = toy_runs.call(*arguments, TOY_HUNGRY_ON="test-7")
+    assert code == 1
+    assert "(out of memory) on sample 'test-7'" in err
+    assert "fewer --workers" in err
+    assert "Traceback" not in err
+    assert "test-7" not in {sample for _, sample in toy_runs.recorded(folder)}
+    code, _, err = toy_runs.call(*arguments, TOY_HUNGRY_ON="test-7", TOY_HUNGRY_ONCE=str(tmp_path / "once"))
+    assert code == 0, err
+    assert (tmp_path / "once").exists()
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
+
+
+def test_what_libraries_say_when_memory_is_short():
+    import torch
+
+    for allocate in (lambda: torch.empty(1 << 60), lambda: bytearray(1 << 60)):
+        with pytest.raises((RuntimeError, MemoryError)) as caught:
+            allocate()
+        assert out_of_memory(caught.value), caught.value
+    assert not out_of_memory(RuntimeError("shapes differ"))
 
 
 @pytest.mark.slow
@@ -149,20 +179,37 @@ def test_outcomes_do_not_depend_on_backend_or_workers(toy, tmp_path, undisturbed
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "code", "words", "strike"),
+    [
+        (signal.SIGINT, 130, "interrupted", os.killpg),
+        (signal.SIGTERM, 143, "terminated", os.killpg),
+        (signal.SIGTERM, 143, "terminated", os.kill),  # some batch systems tell the driver alone
+    ],
 )
-def test_signals_end_with_one_line_that_says_how_to_resume(toy, tmp_path, number, code, words):
+def test_signals_end_cleanly_and_the_next_run_goes_on(
+    toy, tmp_path, undisturbed, number, code, words, strike
+):
     folder = tmp_path / "run"
-    process = toy_runs.start(["run", toy, "--out", folder], TOY_SLEEP="0.02")
+    process = toy_runs.start(["run", toy, "--out", folder, "--workers", "2"], TOY_SLEEP="0.02")
     while not toy_runs.recorded(folder):
         time.sleep(0.05)
-    os.killpg(process.pid, number)
+    workers = children(process.pid)
+    strike(process.pid, number)
     got, _, err = toy_runs.finish(process)
     assert got == code, err
+    assert workers
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert not is_held(folder)
+    recorded = toy_runs.recorded(folder)
+    assert recorded
     last = err.strip().splitlines()[-1]
     assert words in last
     assert "run the same command again" in last
     assert "Traceback" not in err
+    code, _, err = toy_runs.call("run", toy, "--out", folder)
+    assert code == 0, err
+    check_parts(folder, recorded)
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
 
 
 @pytest.mark.slow

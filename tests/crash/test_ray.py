@@ -45,9 +45,17 @@ def actors(home):
     return found
 
 
-def test_two_ray_workers_give_the_same_bytes(toy, tmp_path, ray_environment, expected):
+def test_two_ray_workers_stop_when_told_and_give_the_same_bytes(toy, tmp_path, ray_environment, expected):
     folder = tmp_path / "run"
     arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
+    process = toy_runs.start(arguments, TOY_SLEEP="0.05", **ray_environment)
+    while not toy_runs.recorded(folder) and process.poll() is None:
+        time.sleep(0.05)
+    process.terminate()  # as a batch system does
+    code, _, err = toy_runs.finish(process)
+    assert code == 143, err
+    assert "run the same command again" in err
+    assert not actors(tmp_path)
     code, _, err = toy_runs.call(*arguments, **ray_environment)
     assert code == 0, err
     assert (folder / "outcomes.parquet").read_bytes() == expected

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from durometer.attacks.base import Attack, Tools
 from durometer.attacks.trial import Limits, Request, Steps, Trial
-from durometer.errors import InputError, RefusedError, VictimError
+from durometer.errors import InputError, RefusedError, VictimError, out_of_memory
 from durometer.rng import stream
 from durometer.tasks.base import Task
 from durometer.types import Outcome, Prediction, Sample
@@ -58,6 +58,7 @@ def drive(
     Raises:
         InputError: ``width`` is not positive.
         RefusedError: a white-box attack without gradients.
+        MemoryError: the machine has too little memory; no outcome, since that says nothing about a victim.
 
     """
     if width < 1:
@@ -141,8 +142,8 @@ def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -
         try:
             answers = _ask(oracle, rows)
         except Exception:
-            # Some row is at fault. Asking each lane's first row alone finds the guilty one, and makes
-            # the outcome independent of who was in the batch.
+            # Some row is at fault, or they are too many for the memory. Asking each lane's first row alone
+            # finds the guilty one, and makes the outcome independent of who was in the batch.
             for lane in group:
                 _first_alone(oracle, lane)
             continue
@@ -155,6 +156,8 @@ def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -
 def _first_alone(oracle: Victim, lane: _Lane) -> None:
     try:
         answers = _ask(oracle, lane.next_rows(1))
+    except MemoryError:
+        raise
     except Exception as fault:
         lane.advance((), fault)
     else:
@@ -165,9 +168,11 @@ def _ask(oracle: Victim, rows: Sequence[Sample]) -> Sequence[Prediction]:
     """Return one prediction per row; any failure is the victim's and says so."""
     try:
         answers = oracle.predict(rows)
-    except VictimError:
+    except (VictimError, MemoryError):
         raise
     except Exception as error:
+        if out_of_memory(error):
+            raise MemoryError(str(error)) from error
         raise VictimError(f"predict raised {type(error).__name__}: {error}") from error
     if len(answers) != len(rows):
         raise VictimError(f"predict returned {len(answers)} predictions for {len(rows)} inputs")

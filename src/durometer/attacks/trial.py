@@ -21,7 +21,7 @@ import numpy as np
 
 from durometer.attacks.base import Attack, Tools
 from durometer.code import Program, Snippet, distances, parse, prove
-from durometer.errors import InputError, VictimError
+from durometer.errors import InputError, VictimError, out_of_memory
 from durometer.tasks.base import Goal, Task
 from durometer.types import Outcome, Prediction, Sample, Status
 
@@ -89,7 +89,12 @@ class Trial:
     _valid: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> Steps:
-        """Yield requests, receive predictions, return the outcome; exceptions become ``error`` outcomes."""
+        """Yield requests, receive predictions, return the outcome; exceptions become ``error`` outcomes.
+
+        Raises:
+            MemoryError: the machine has too little memory, which is no outcome.
+
+        """
         self._started = time.monotonic()
         try:
             return (yield from self._attack())
@@ -98,6 +103,8 @@ class Trial:
         except InvalidRequestError as fault:
             return self._outcome(Status.INVALID, str(fault))
         except Exception as error:
+            if out_of_memory(error):
+                raise MemoryError(str(error)) from error
             log.debug("sample %s", self.sample.id, exc_info=True)
             return self._outcome(Status.ERROR, explain(error))
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from durometer import __version__
-from durometer.errors import DurometerError
+from durometer.errors import DurometerError, out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,11 @@ class LazyGroup(TyperGroup):
             if explanation is None:
                 raise
             _complain(f"{error.filename}: {explanation}" if error.filename else explanation)
+            raise SystemExit(1) from None
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            _complain("out of memory. Use fewer --workers, or a machine with more memory.")
             raise SystemExit(1) from None
 
 

@@ -36,7 +36,8 @@ class Event:
     """Something that happened to the task at hand.
 
     ``progress``: ``stage``, ``done`` of ``total``, ``note`` (such as the loss). ``sample``: one outcome is on
-    the disk. ``done`` and ``failed`` end the task; ``died`` says that its process is gone.
+    the disk. ``done`` and ``failed`` end the task; so does ``died``: its process is gone, or was out of
+    memory.
     """
 
     kind: EventKind

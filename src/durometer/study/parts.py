@@ -11,13 +11,17 @@ seconds that a sample took stay beside the outcomes, in ``cost.json``.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from durometer.stats.frame import SCHEMA, to_frame
 from durometer.study.durable import explained
 
 OUTCOMES, FINGERPRINTS = "outcomes.parquet", "fingerprints.json"
+FULL_BYTES = 65_536  # a disk with less room is full: a table's last page did not fit
 ROWS_AT_ONCE = 2_048  # in memory while rows are sorted and joined, and in each row group
 PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "statistics": True}
 Row = dict[str, object]
@@ -158,7 +163,7 @@ def _write_sorted(places: list[Place], destination: Path) -> None:
     """Write the rows that stand at ``places`` as one Parquet file, some at a time."""
     pieces = []
     for start in range(0, len(places), ROWS_AT_ONCE):
-        rows = [_row_at(place) for place in places[start : start + ROWS_AT_ONCE]]
+        rows = _rows_at(places[start : start + ROWS_AT_ONCE])
         pieces.append(destination.with_name(f"piece-{start:09}.parquet"))
         pieces[-1].write_bytes(parquet_bytes(to_frame(rows)))
     join(pieces, destination)
@@ -166,11 +171,15 @@ def _write_sorted(places: list[Place], destination: Path) -> None:
         piece.unlink()
 
 
-def _row_at(place: Place) -> Row:
-    path, offset = place
-    with explained(path), open(path, "rb") as file:
-        file.seek(offset)
-        return _record(file.readline())[0]
+def _rows_at(places: Sequence[Place]) -> list[Row]:
+    """Return the rows that stand at ``places``, in their order; each file is opened once."""
+    rows: dict[Place, Row] = {}
+    for path, group in groupby(sorted(places), key=itemgetter(0)):
+        with explained(path), open(path, "rb") as file:
+            for place in group:
+                file.seek(place[1])
+                rows[place] = _record(file.readline())[0]
+    return [rows[place] for place in places]
 
 
 def parquet_bytes(frame: pl.DataFrame) -> bytes:
@@ -197,8 +206,16 @@ def join(files: Sequence[Path], destination: Path) -> None:
         try:
             frame.sink_parquet(destination, row_group_size=ROWS_AT_ONCE, maintain_order=True, **PARQUET)
         except pl.exceptions.PolarsError as error:
-            system = re.search(r"os error (\d+)", str(error))  # the library hides it in its text
-            raise (OSError(int(system[1]), "") if system else _damaged(files, error)) from error
+            raise (_system_error(error, destination) or _damaged(files, error)) from error
+
+
+def _system_error(error: Exception, destination: Path) -> OSError | None:
+    """Return what the system answered to the library, which hides it in its text, or not even there."""
+    system = re.search(r"os error (\d+)", str(error))
+    if system:
+        return OSError(int(system[1]), "")
+    full = shutil.disk_usage(destination.parent).free < FULL_BYTES
+    return OSError(errno.ENOSPC, "") if full else None
 
 
 def _damaged(files: Sequence[Path], error: Exception) -> StoreError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,10 @@ class RayActors:
             if not address:
                 self.scratch = tempfile.mkdtemp(prefix="ray-")  # short: sockets in it have long names
                 local = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": self.scratch}
+            handler = signal.getsignal(signal.SIGTERM)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+            if handler not in (signal.SIG_DFL, None):  # Ray puts its own in the place of ours
+                signal.signal(signal.SIGTERM, handler)
         self.ray, self.run, self.device, self.slots = ray, run.resolve(), device, workers
         gpus = 1 if device.startswith("cuda") else 0
         # Memory is what the scheduler reserves on a node, so that it does not pack too many actors.
@@ -58,7 +62,10 @@ class RayActors:
         """Hand over the news of every actor that has some; the loss of an actor is an event."""
         ready: list[Any] = []
         while not ready:
-            ready, _ = self.ray.wait(list(self.streams), num_returns=1, timeout=PATIENCE_SECONDS)
+            try:
+                ready, _ = self.ray.wait(list(self.streams), num_returns=1, timeout=PATIENCE_SECONDS)
+            except SystemExit:  # of our signal handler: Ray makes its exit code a 1
+                raise SystemExit(128 + signal.SIGTERM) from None
         for stream in ready:
             slot = self.streams[stream]
             try:
@@ -99,7 +106,7 @@ class Actor:
         while True:
             event = news.get()
             yield event.encode()
-            if event.kind in ("done", "failed"):
+            if event.kind in ("done", "failed", "died"):
                 return
 
 

@@ -144,7 +144,9 @@ class Runner:
             del self.running[slot]
             self.free.append(slot)
             if event.kind == "died":
-                self._retry(task, node, data["how"])
+                how = data["how"] + (": out of memory?" if data["how"] == "SIGKILL" else "")
+                state.note = f"a worker died ({how}); what it had not finished is done again"
+                self._retry(task, node, how)
             elif node.kind == "cell":
                 self._close_if_finished(self.open_cells[node.name])
             else:
@@ -171,10 +173,12 @@ class Runner:
         self.deaths[node.name, left] = deaths = self.deaths.get((node.name, left), 0) + 1
         if deaths >= MOST_DEATHS:
             culprit = f"sample {left[0]!r} of {node.label}" if left else node.label
+            words = f"The workers' last words are in {self.artefacts.run / 'log'}."
             raise VictimError(
                 f"the worker died {deaths} times in a row ({how}) on {culprit}",
-                hint="SIGKILL often means out of memory: use fewer --workers. "
-                f"The workers' last words are in {self.artefacts.run / 'log'}.",
+                hint=f"Use fewer --workers, or a machine with more memory. {words}"
+                if "memory" in how
+                else words,
             )
 
     def _recount(self, node: Node) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from durometer.errors import out_of_memory
 from durometer.study.artefacts import Artefacts
 from durometer.study.messages import Emit, Event, Task, describe
 from durometer.study.plan import Node
@@ -48,6 +49,10 @@ class Workshop:
 
                 make(node, self.artefacts, self.device, news)
         except Exception as error:
+            if out_of_memory(error):  # like a killed process: another try may find more room
+                self.loaded = None
+                emit(Event("died", {"how": "out of memory"}))
+                return
             emit(Event("failed", describe(error, traceback.format_exc())))
         else:
             emit(Event("done", {"seconds": time.perf_counter() - started}))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from durometer.errors import VictimError
+from durometer.errors import VictimError, out_of_memory
 from durometer.types import Prediction, Sample
 from durometer.victims.base import Traits, Victim, traits_of
 
@@ -52,6 +52,7 @@ class Oracle:
         Raises:
             VictimError: the victim raised, or answered with a wrong count, a wrong number of classes, NaN, or
                 probabilities outside [0, 1] or that do not sum to 1.
+            MemoryError: the machine has too little memory, which says nothing about the victim.
 
         """
         if not samples:
@@ -62,6 +63,8 @@ class Oracle:
         except VictimError:
             raise
         except Exception as error:
+            if out_of_memory(error):
+                raise MemoryError(str(error)) from error
             raise VictimError(f"predict raised {type(error).__name__}: {error}", where=self.name) from error
         finally:
             self.seconds += time.perf_counter() - start

@@ -68,11 +68,22 @@ class ToyVictim:
     def predict(self, inputs):
         if len(inputs) == 1 and os.environ.get("TOY_DIE_ON") == inputs[0].id:
             os.kill(os.getpid(), 9)  # under attack only: measures ask in batches
+        if len(inputs) == 1 and os.environ.get("TOY_HUNGRY_ON") == inputs[0].id:
+            self._allocate_too_much()
         if len(inputs) == 1:
             time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
         for _ in range(int(os.environ.get("TOY_SPIN", "0")) * len(inputs)):
             pass
         return [self._answer(sample) for sample in inputs]
+
+    def _allocate_too_much(self):
+        """Always, or once for each name of TOY_HUNGRY_ONCE."""
+        once = os.environ.get("TOY_HUNGRY_ONCE")
+        if once and os.path.exists(once):
+            return
+        if once:
+            open(once, "x").close()
+        bytearray(1 << 60)
 
     def _answer(self, sample):
         noise = hashlib.sha256(sample.code.encode()).digest()[0] / 255
