@@ -1,236 +1,247 @@
-"""Every number of results.json, recomputed from the Parquet by SQL and scipy: no code of the report."""
+"""Every number of results.json, recomputed from the Parquet files by a path of its own; none is left over."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binom, binomtest, friedmanchisquare, rankdata, sem, t
-from statsmodels.stats.multitest import multipletests
+import recomputation as again
+from synthetic_view import build_summaries, build_view
 
-from durometer.stats.frame import SCHEMA
+from durometer.report import write_report
+from durometer.report.results import build_results
+from durometer.report.similarity import SCHEMA as SIMILARITY
+from durometer.report.transfer import SCHEMA as TRANSFER
 from durometer.study.view import RunView
 
-CELL_SQL = """
-WITH rows AS (
-  SELECT *, status NOT IN ('skipped', 'error') AS attacked, status = 'success' AS broken,
-         original_label = label AS correct
-  FROM read_parquet(?) WHERE variant = ? AND attack = ? AND (?::INT IS NULL OR seed = ?))
-SELECT count(*) AS samples,
-  count(*) FILTER (attacked) AS attacked, count(*) FILTER (broken) AS successes,
-  100.0 * count(*) FILTER (correct) / count(*) AS accuracy,
-  100.0 * count(*) FILTER (correct AND NOT broken AND status <> 'error') / count(*) AS robust_accuracy,
-  100.0 * count(*) FILTER (broken) / count(*) FILTER (attacked) AS asr,
-  avg(queries) FILTER (broken) AS amq_success,
-  avg(queries) FILTER (attacked) AS amq_attacked,
-  100.0 * sum(len(renames)) FILTER (broken) / sum(identifiers) FILTER (broken) AS icr,
-  100.0 * sum(changed_tokens) FILTER (broken) / sum(tokens) FILTER (broken) AS tcr,
-  avg(edit_distance) FILTER (broken) AS aed,
-  100.0 * count(*) FILTER (broken) / count(*) FILTER (status IN ('success', 'invalid', 'unstable'))
-    AS valid_percent
-FROM rows
-"""
-PAIRS_SQL = """
-WITH rows AS (
-  SELECT *, status NOT IN ('skipped', 'error') AS attacked, status = 'success' AS broken,
-         original_label = label AND status NOT IN ('success', 'error') AS robust
-  FROM read_parquet(?) WHERE attack = ?)
-SELECT a.snippet_id, a.{column}::INT AS before, b.{column}::INT AS after
-FROM rows a JOIN rows b USING (task, victim, attack, seed, sample_id)
-WHERE a.variant = 'original' AND b.variant = ? AND ({condition})
-"""
+pytestmark = pytest.mark.slow
+# What no row of a study can tell: costs that a clock or the weights tell, what needs the corpus, and what is
+# copied from the study file and the record of its making.
+COPIED = ("schema", "floors", "corpora", "provenance", "config", "timings_seconds")
+COSTS = ("parameters", "nonzero_parameters", "size_bytes", "latency_p50_ms", "latency_p95_ms", "efficiency")
+NAMES = ("task", "victim", "variant", "attack", "seed", "measure", "unit", "source", "target", "queries")
 
 
-PRECEDENCE = ("success", "error", "unstable", "invalid", "budget", "failure", "skipped")
+def leaves(thing: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (path, value) of everything but text; a record in a list is named by what it is about."""
+    if isinstance(thing, dict):
+        named = path and path[-1].startswith("[")
+        for key, value in thing.items():
+            if not (named and key in NAMES and not isinstance(value, dict)):
+                yield from leaves(value, (*path, str(key)))
+    elif isinstance(thing, list):
+        for i, item in enumerate(thing):
+            name = [str(item.get(k)) for k in NAMES if k in item] if isinstance(item, dict) else [str(i)]
+            yield from leaves(item, (*path, f"[{' '.join(name)}]"))
+    elif not isinstance(thing, str):
+        yield path, thing
 
 
-@pytest.fixture(scope="module")
-def on_disk(report_folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((report_folder / "results.json").read_text())
-    return record
+def told_by_rows(path: tuple[str, ...]) -> bool:
+    return path[0] not in COPIED and not (path[0] == "variants" and path[2] in COSTS)
+
+
+def left_over(record: dict[str, Any], expected: dict[str, Any]) -> set[tuple[str, ...]]:
+    """Return the numbers of ``record`` that nothing recomputes, and those that it ought to have."""
+    return {p for p, _ in leaves(record) if told_by_rows(p)} ^ {p for p, _ in leaves(expected)}
 
 
 @pytest.fixture(scope="module")
-def parquet(report_folder: Path) -> str:
-    """Path of the outcomes with rows for the union of attacks after them, made in plain Python."""
-    rows = pl.read_parquet(report_folder / "outcomes.parquet").to_dicts()
-    samples: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with two tasks, two seeds and every status: its page, its numbers and its Parquet files."""
+    folder = tmp_path_factory.mktemp("recomputed")
+    view = eventful(build_view(samples=110, seeds=(0, 1)), build_summaries(70, (0, 1), variants=4))
+    broken = view.outcomes.filter(status="success")
+    share = broken["snippet_id"].hash(seed=3) % 1000 / 1000
+    similarity = broken.with_columns(
+        similarity=1 - share / 9, encoder=pl.lit("a"), fingerprint=pl.lit("cpu")
+    ).select(list(SIMILARITY))
+    similarity = similarity.filter(pl.Series(share > 0.1))  # a few that no model has read
+    transfer = answers(broken.filter(task="clone"))
+    results = build_results(view, transfer, similarity)
+    write_report(view, folder, results)
+    view.outcomes.write_parquet(folder / "outcomes.parquet")
+    similarity.write_parquet(folder / "similarity.parquet")
+    transfer.write_parquet(folder / "transfer.parquet")
+    names = ("task", "victim", "variant")
+    pl.concat(
+        [v.predictions.with_columns(**{n: pl.lit(getattr(v, n)) for n in names}) for v in view.variants]
+    ).write_parquet(folder / "predictions.parquet")
+    return folder
+
+
+def eventful(first: RunView, second: RunView) -> RunView:
+    """Join two studies into one in which everything happens that a row can tell."""
+    outcomes = pl.concat([first.outcomes, second.outcomes])
+    dice, broken = pl.col("sample_id").hash(seed=1) % 100, pl.col("status") == "success"
+    lost, unproven, unsure = dice < 4, broken & dice.is_between(4, 9), broken & dice.is_between(10, 15)
+    outcomes = outcomes.with_columns(
+        status=pl.when(lost & (pl.col("variant") == "int8"))
+        .then(pl.lit("error"))
+        .when(unproven)
+        .then(pl.lit("invalid"))
+        .otherwise("status"),
+        reason=pl.when(unproven)
+        .then(pl.lit("not_injective"))
+        .when(unsure)
+        .then(pl.lit("unchecked: not_injective"))
+        .when(broken & (dice == 16))
+        .then(pl.lit("unchecked: valid"))
+        .otherwise("reason"),
+    )
+    outcomes = outcomes.filter((pl.col("attack") != "mhm") | (pl.col("sample_id") != "pair-00007"))  # a gap
+    variants = (*first.variants, *second.variants)
+    return replace(first, outcomes=outcomes, variants=variants, floors={**first.floors, **second.floors})
+
+
+def answers(broken: pl.DataFrame) -> pl.DataFrame:
+    targets = pl.DataFrame({"target": ["original", "int8", "distilled"]})
+    rows = broken.select("task", "victim", "seed", "sample_id", "snippet_id", source="variant").join(
+        targets, how="cross"
+    )
+    dice = pl.struct("sample_id", "target", "source").hash(seed=2)
+    rows = rows.with_columns(original_correct=dice % 7 > 0, adversarial_correct=dice % 3 > 0)
+    return rows.select(list(TRANSFER))
+
+
+@pytest.fixture(scope="module")
+def record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    rows = again.read(folder / "outcomes.parquet")
+    keys = (*again.CELL, "sample_id")
+    cosines = {
+        tuple(row[k] for k in keys): row["similarity"]
+        for row in pl.read_parquet(folder / "similarity.parquet").to_dicts()
+    }
     for row in rows:
-        samples[row["task"], row["victim"], row["variant"], row["seed"], row["sample_id"]].append(row)
-    for attacks in samples.values():
-        best = min(attacks, key=lambda r: (PRECEDENCE.index(r["status"]), r["queries"]))
-        rows.append({**best, "attack": "union", "queries": sum(r["queries"] for r in attacks)})
-    path = report_folder / "with-union.parquet"
-    pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
-    return str(path)
+        row["cosine"] = cosines.get(tuple(row[k] for k in keys))
+    predictions = again.grouped(
+        pl.read_parquet(folder / "predictions.parquet").to_dicts(), ("task", "victim", "variant")
+    )
+    cells = [
+        {**dict(zip(again.CELL, key, strict=True)), **again.measures(group)}
+        for key, group in again.grouped(rows, again.CELL).items()
+    ]
+    return {
+        "study": {
+            "complete": True,
+            "outcomes": len(rows),
+            "snippets": len({row["snippet_id"] for row in rows}),
+            "reported": sum(row["status"] in ("success", "invalid", "unstable") for row in rows),
+            "proven": sum(row["broken"] for row in rows),
+            "seeds": [0, 1],
+            "confidence": 0.95,
+        },
+        "variants": variants(predictions, record),
+        "cells": cells,
+        "pooled": again.pooled(rows),
+        "union": again.pooled(again.union(rows)),
+        "curves": [
+            {**dict(zip(again.GROUP, key, strict=True)), "points": again.curve(group)}
+            for key, group in again.grouped(rows, again.GROUP).items()
+        ],
+        "comparisons": again.comparisons(rows, predictions),
+        "seeds": again.seeds(cells),
+        "ranks": again.ranks(cells),
+        "rank_comparisons": again.rank_comparisons(rows, cells),
+        "transfer": transfer(pl.read_parquet(folder / "transfer.parquet").to_dicts()),
+        "similarity": {"reason": None},
+    }
 
 
-def recomputed(parquet: str, cell: dict[str, Any]) -> dict[str, Any]:
-    seed = cell.get("seed")
-    query = duckdb.execute(CELL_SQL, [parquet, cell["variant"], cell["attack"], seed, seed])
-    return dict(zip([column[0] for column in query.description], query.fetchone(), strict=True))
-
-
-def confidence_gap(parquet: str, cell: dict[str, Any]) -> float:
-    gap: float = duckdb.execute(
-        "SELECT 100 * avg(original_probability - adversarial_probability) FROM read_parquet(?) "
-        "WHERE variant = ? AND attack = ? AND status = 'success'",
-        [parquet, cell["variant"], cell["attack"]],
-    ).fetchone()[0]
-    return gap
-
-
-@pytest.mark.parametrize("part", ["cells", "pooled", "union"])
-def test_measures_match_sql_over_the_parquet(on_disk: dict[str, Any], parquet: str, part: str) -> None:
-    assert len(on_disk[part]) == {"cells": 16, "pooled": 8, "union": 4}[part]
-    for cell in on_disk[part]:
-        for name, value in recomputed(parquet, cell).items():
-            mine = cell[name]["value"] if isinstance(cell[name], dict) else cell[name]
-            assert mine == pytest.approx(value, rel=1e-12), (cell["variant"], cell["attack"], name)
-        if part != "cells":
-            mine = cell["confidence_gap"]["value"]
-            assert mine == pytest.approx(confidence_gap(parquet, cell), rel=1e-12)
-        seed = cell.get("seed")
-        statuses = duckdb.execute(
-            "SELECT status, count(*) FROM read_parquet(?) "
-            "WHERE variant = ? AND attack = ? AND (?::INT IS NULL OR seed = ?) GROUP BY 1",
-            [parquet, cell["variant"], cell["attack"], seed, seed],
-        ).fetchall()
-        assert {k: v for k, v in cell["statuses"].items() if v} == dict(statuses)
-        reasons = sum(n for status, n in statuses if status not in ("success", "failure"))
-        assert sum(cell["reasons"].values()) == reasons
-
-
-def test_study_counts_match_the_parquet(on_disk: dict[str, Any], report_folder: Path) -> None:
-    found = duckdb.execute(
-        "SELECT count(*), count(DISTINCT snippet_id) FROM read_parquet(?)",
-        [str(report_folder / "outcomes.parquet")],
-    ).fetchone()
-    assert found == (on_disk["study"]["outcomes"], on_disk["study"]["snippets"])
-
-
-def test_curves_match_counts_in_plain_python(on_disk: dict[str, Any], parquet: str) -> None:
-    rows = pl.read_parquet(parquet).to_dicts()
-    assert len(on_disk["curves"]) == 8
-    for curve in on_disk["curves"]:
-        mine = [r for r in rows if (r["variant"], r["attack"]) == (curve["variant"], curve["attack"])]
-        right = [r for r in mine if r["original_label"] == r["label"]]
-        attacked = [r for r in mine if r["status"] not in ("skipped", "error")]
-        for point in curve["points"]:
-            found = [r for r in mine if r["status"] == "success" and r["queries"] <= point["queries"]]
-            robust = 100 * (len(right) - len(found)) / len(mine)
-            assert point["robust_accuracy"]["value"] == pytest.approx(robust)
-            assert point["asr"]["value"] == pytest.approx(100 * len(found) / len(attacked))
-
-
-def test_seeds_and_ranks_match_scipy(on_disk: dict[str, Any]) -> None:
-    cells = on_disk["cells"]
-    for summary in on_disk["seeds"]:
-        values = [
-            c[summary["measure"]]["value"]
-            for c in cells
-            if (c["variant"], c["attack"]) == (summary["variant"], summary["attack"])
-        ]
-        low, high = t.interval(0.95, 1, loc=np.mean(values), scale=sem(values))
-        assert [summary[k] for k in ("value", "low", "high")] == pytest.approx([np.mean(values), low, high])
-    assert len(on_disk["seeds"]) == 16
-    for ranks in on_disk["ranks"]:
-        table = [
-            [
-                next(c for c in cells if (c["variant"], c["attack"], c["seed"]) == (v, attack, seed))[
-                    ranks["measure"]
-                ]["value"]
-                for v in ranks["variants"]
-            ]
-            for attack in ("mhm", "wir_random")
-            for seed in (0, 1)
-        ]
-        sign = -1 if ranks["measure"] == "robust_accuracy" else 1
-        expected = np.mean([rankdata(np.multiply(sign, row)) for row in table], axis=0)
-        assert ranks["mean_ranks"] == pytest.approx(list(expected))
-        assert ranks["p"] == pytest.approx(friedmanchisquare(*zip(*table, strict=True)).pvalue)
-        assert ranks["n"] == 4
-
-
-def test_intervals_match_a_plain_cluster_bootstrap(on_disk: dict[str, Any], report_folder: Path) -> None:
-    rows = pl.read_parquet(report_folder / "outcomes.parquet")
-    rng = np.random.default_rng(1)
-    for cell in on_disk["cells"][:4]:
-        mine = rows.filter(variant=cell["variant"], attack=cell["attack"], seed=cell["seed"])
-        mine = mine.filter(~pl.col("status").is_in(["skipped", "error"]))
-        broken = (mine["status"] == "success").to_numpy()
-        clusters = [broken[(mine["snippet_id"] == s).to_numpy()] for s in mine["snippet_id"].unique()]
-        sums, sizes = np.array([c.sum() for c in clusters]), np.array([len(c) for c in clusters])
-        draws = rng.integers(len(clusters), size=(4000, len(clusters)))
-        low, high = np.percentile(100 * sums[draws].sum(1) / sizes[draws].sum(1), [2.5, 97.5])
-        assert cell["asr"]["low"] == pytest.approx(low, abs=2.0)
-        assert cell["asr"]["high"] == pytest.approx(high, abs=2.0)
-        assert (cell["asr"]["n"], cell["asr"]["clusters"]) == (len(broken), len(clusters))
-
-
-def test_variants_match_their_predictions(on_disk: dict[str, Any], view: RunView) -> None:
-    base = view.variants[0]
-    first = dict(zip(base.predictions["sample_id"], base.predictions["predicted"], strict=True))
-    for mine, record in zip(on_disk["variants"], view.variants, strict=True):
-        answers = record.predictions.to_dicts()
-        right = [row["predicted"] == row["label"] for row in answers]
-        same = [row["predicted"] == first[row["sample_id"]] for row in answers]
-        assert mine["accuracy"]["value"] == pytest.approx(100 * sum(right) / len(right))
-        assert mine["accuracy"]["n"] == len(right)
-        assert mine["agreement_with_original"]["value"] == pytest.approx(100 * sum(same) / len(same))
-        assert mine["size_ratio"] == pytest.approx(record.size_bytes / base.size_bytes)
-        assert mine["latency_ratio"] == pytest.approx(record.latency_p50_ms / base.latency_p50_ms)
-        sure = np.array([max(row["probability"], 1 - row["probability"]) for row in answers])
-        calibration = mine["calibration"]
-        assert calibration["confidence"]["value"] == pytest.approx(100 * sure.mean())
-        assert calibration["overconfidence"]["value"] == pytest.approx(100 * (sure.mean() - np.mean(right)))
-        errors = [(row["probability"] - row["label"]) ** 2 for row in answers]
-        assert calibration["brier"] == pytest.approx(np.mean(errors))
-        assert calibration["expected_calibration_error"] == pytest.approx(
-            100 * abs(sure.mean() - np.mean(right))  # every confidence is 0.9: one bin
+def variants(predictions: dict[tuple[Any, ...], again.Rows], record: dict[str, Any]) -> again.Rows:
+    costs = {(v["task"], v["victim"], v["variant"]): v for v in record["variants"]}
+    found = []
+    for key, rows in predictions.items():
+        base, mine = costs[(*key[:2], "original")], costs[key]
+        first = {row["sample_id"]: row["predicted"] for row in predictions[(*key[:2], "original")]}
+        accuracy = again.mean(rows, lambda r: r["score"])
+        floor = record["floors"][key[0]]["bleu" if key[0] == "summarization" else "accuracy"]
+        found.append(
+            {
+                **dict(zip(("task", "victim", "variant"), key, strict=True)),
+                "simulated": key[2] == "pruned-50",
+                "accuracy": accuracy,
+                "beats_floor": accuracy["value"] > floor,
+                "measures": {"bleu" if key[0] == "summarization" else "accuracy": accuracy["value"] / 100},
+                "calibration": None if key[0] == "summarization" else calibration(rows),
+                "size_ratio": mine["size_bytes"] / base["size_bytes"],
+                "latency_ratio": mine["latency_p50_ms"] / base["latency_p50_ms"],
+                "agreement_with_original": again.mean(
+                    rows, lambda r, first=first: r["predicted"] == first[r["sample_id"]]
+                ),
+            }
         )
-        assert mine["beats_floor"] is (sum(right) / len(right) > 0.66)
+    return found
 
 
-def _pairs(comparison: dict[str, Any], parquet: str, view: RunView) -> list[tuple[str, int, int]]:
-    if comparison["attack"] is None:
-        base, mine = (
-            next(v for v in view.variants if v.variant == name).predictions.to_dicts()
-            for name in ("original", comparison["variant"])
-        )
-        return [
-            (a["snippet_id"], int(a["correct"]), int(b["correct"])) for a, b in zip(base, mine, strict=True)
-        ]
-    column, condition = {
-        "asr": ("broken", "a.attacked AND b.attacked"),
-        "robust_accuracy": ("robust", "true"),
-    }[comparison["measure"]]
-    sql = PAIRS_SQL.format(column=column, condition=condition)
-    return duckdb.execute(sql, [parquet, comparison["attack"], comparison["variant"]]).fetchall()
+def calibration(rows: again.Rows) -> again.Row:
+    for row in rows:
+        row["sure"] = row["probability"] if row["predicted"] else 1 - row["probability"]
+        row["off"] = row["sure"] - row["correct"]
+    bins = again.grouped([{**row, "bin": min(int(15 * row["sure"]), 14)} for row in rows], ("bin",))
+    return {
+        "confidence": again.mean(rows, lambda r: r["sure"]),
+        "overconfidence": again.mean(rows, lambda r: r["off"]),
+        "expected_calibration_error": 100
+        * sum(abs(sum(r["off"] for r in rows_)) for rows_ in bins.values())
+        / len(rows),
+        "brier": sum((row["probability"] - row["label"]) ** 2 for row in rows) / len(rows),
+    }
 
 
-def test_comparisons_match_sql_and_scipy(on_disk: dict[str, Any], parquet: str, view: RunView) -> None:
-    for comparison in on_disk["comparisons"]:
-        pairs = _pairs(comparison, parquet, view)
-        difference = 100 * sum(after - before for _, before, after in pairs) / len(pairs)
-        gained = sum(after > before for _, before, after in pairs)
-        lost = sum(after < before for _, before, after in pairs)
-        assert comparison["n"] == len(pairs)
-        assert comparison["difference"] == pytest.approx(difference, abs=1e-9)
-        assert (comparison["gained"], comparison["lost"]) == (gained, lost)
-        assert comparison["discordant"] == gained + lost
-        assert comparison["low"] <= comparison["difference"] <= comparison["high"]
-        if comparison["attack"] is None and gained != lost:  # one row a snippet: McNemar's mid-p
-            total = gained + lost
-            expected = binomtest(gained, total, 0.5).pvalue - binom.pmf(gained, total, 0.5)
-            assert comparison["p"] == pytest.approx(expected)
-    raw = [c["p"] for c in on_disk["comparisons"]]
-    adjusted = multipletests(raw, method="holm")[1]
-    assert [c["p_holm"] for c in on_disk["comparisons"]] == pytest.approx(list(adjusted))
-    assert [c["detected"] for c in on_disk["comparisons"]] == [bool(p < 0.05) for p in adjusted]
+def transfer(rows: again.Rows) -> again.Rows:
+    keys = ("task", "victim", "source", "target")
+    return [
+        {
+            **dict(zip(keys, key, strict=True)),
+            "broken": again.mean(
+                [r for r in group if r["original_correct"]], lambda r: not r["adversarial_correct"]
+            ),
+        }
+        for key, group in again.grouped(rows, keys).items()
+    ]
+
+
+def test_every_number_is_recomputed_and_none_is_left_over(
+    record: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert left_over(record, expected) == set()
+
+
+def test_every_number_is_the_recomputed_one(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    mine, other = dict(leaves(record)), dict(leaves(expected))
+    assert len(other) > 8000
+    wrong = {}
+    for path, value in other.items():
+        if isinstance(value, (float, np.floating)) and mine[path] is not None:
+            if not math.isclose(mine[path], value, rel_tol=1e-9, abs_tol=1e-9):
+                wrong[path] = (mine[path], value)
+        elif mine[path] != value:
+            wrong[path] = (mine[path], value)
+    assert wrong == {}
+
+
+def test_bars_join_the_recomputed_groups(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    for mine, other in zip(record["ranks"], expected["ranks"], strict=True):
+        assert mine["measure"] == other["measure"]
+        assert mine["groups"] == other["groups"]
+
+
+def test_a_new_number_and_a_lost_one_are_noticed(record: dict[str, Any], expected: dict[str, Any]) -> None:
+    added = {**record, "study": {**record["study"], "surprise": 4}}
+    assert left_over(added, expected) == {("study", "surprise")}
+    lost = {**record, "cells": record["cells"][1:]}
+    assert left_over(lost, expected)

@@ -150,14 +150,12 @@ def _strongest(results: Record) -> str:
 
 
 def _proof(results: Record) -> str:
-    proven = sum(cell["successes"] for cell in results["cells"])
-    statuses = [cell["statuses"] for cell in results["cells"]]
-    refused = sum(s["invalid"] + s["unstable"] for s in statuses)
-    if proven + refused == 0:
+    proven, reported = results["study"]["proven"], results["study"]["reported"]
+    if reported == 0:
         return "no attack reported a success"
-    held = "all" if refused == 0 else f"{number(proven, 0)} of"
+    held = "all" if proven == reported else f"{number(proven, 0)} of"
     return (
-        f"{held} {number(proven + refused, 0)} reported successes were proven to be the same program "
+        f"{held} {number(reported, 0)} reported successes were proven to be the same program "
         "and confirmed alone, and only those count"
     )
 

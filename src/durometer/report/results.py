@@ -25,7 +25,7 @@ from durometer.report.similarity import similarity_record, with_similarity
 from durometer.report.transfer import transfer_records
 from durometer.report.words import measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
-from durometer.stats.measures import accuracy, measure_cells
+from durometer.stats.measures import BROKEN, REPORTED, accuracy, measure_cells
 from durometer.stats.scores import calibration
 from durometer.study.view import RunView, VariantRecord
 
@@ -46,6 +46,8 @@ def build_results(
             "complete": view.complete,
             "outcomes": view.outcomes.height,
             "snippets": view.outcomes["snippet_id"].n_unique() if view.outcomes.height else 0,
+            "reported": view.outcomes.select(REPORTED.sum()).item(),
+            "proven": view.outcomes.select(BROKEN.sum()).item(),
             "seeds": sorted(view.outcomes["seed"].unique().to_list()),
             "attacks": sorted(view.outcomes["attack"].unique().to_list()),
             "reading": "sound",

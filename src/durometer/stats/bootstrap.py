@@ -18,7 +18,8 @@ towards honesty:
 - one cluster alone has no interval: its bounds are NaN.
 
 The seed is fixed: the same rows give the same interval, whatever their order. Sums of counts are exact in
-double precision, so the bounds do not depend on the machine's order of summation either.
+double precision, and draws that equal the value but for rounding count as equal, so the bounds do not depend
+on the machine's order of summation either.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 _SEED = 20250803
 _NORMAL = NormalDist()
+_ROUNDING = 1e-12
 _BLOCK_CELLS = 4_000_000  # cluster counts that are in memory as numbers at a time (32 MB)
 _KEPT_CELLS = 64_000_000  # cluster counts that are kept as bytes for the next measure (64 MB)
 
@@ -147,8 +149,11 @@ def bca_interval(
     if len(kept) == 0 or len(left_out) < 2:
         return math.nan, math.nan
     tail = (1 - confidence) / 2
-    # Draws equal to the value count half (as scipy does): proportions have many ties.
-    below = (np.searchsorted(kept, value, "left") + np.searchsorted(kept, value, "right")) / 2 / len(kept)
+    # Draws equal to the value count half (as scipy does): proportions have many ties. Equal but for rounding
+    # is equal: sums of fractions depend on their order, which is the machine's.
+    slack = _ROUNDING * max(1.0, abs(value))
+    ends = np.searchsorted(kept, value - slack, "left") + np.searchsorted(kept, value + slack, "right")
+    below = ends / 2 / len(kept)
     if not 0 < below < 1:
         return float(np.quantile(kept, tail)), float(np.quantile(kept, 1 - tail))
     bias = _NORMAL.inv_cdf(float(below))

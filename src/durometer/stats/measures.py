@@ -63,7 +63,6 @@ MEASURES = (
     "valid_share",
 )
 _NOT_ATTACKED = [str(status) for status in Status if not status.attacked]
-_REPORTED = [str(Status.SUCCESS), str(Status.INVALID), str(Status.UNSTABLE)]
 
 CORRECT = (
     pl.when(pl.col("label").is_not_null())
@@ -75,6 +74,9 @@ CORRECT = (
 
 ATTACKED = ~pl.col("status").is_in(_NOT_ATTACKED)
 """Whether the sample is in the denominator of ASR."""
+
+REPORTED = pl.col("status").is_in([str(Status.SUCCESS), str(Status.INVALID), str(Status.UNSTABLE)])
+"""Whether the attack claimed a success."""
 
 _DISPROVEN = pl.col("reason").str.starts_with("unchecked: ") & (pl.col("reason") != "unchecked: valid")
 
@@ -177,7 +179,7 @@ def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
         robust=ROBUST,
         attacked=ATTACKED,
         success=BROKEN,
-        reported=pl.col("status").is_in(_REPORTED),
+        reported=REPORTED,
         queries=pl.col("queries"),
         identifiers=pl.col("identifiers"),
         renamed=pl.col("renamed"),
