@@ -20,10 +20,31 @@ ALPHA = [{"alpha": "red"}, {"alpha": "green"}]
 BETA = [{"beta": "green"}, {"beta": "blue"}]
 
 
-def run(script, *, seed=0, tools=None, **config):
+class Draws(np.random.Generator):
+    """Draws what it is told to."""
+
+    def __init__(self, *numbers, coins) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.numbers, self.coins = [n for some in numbers for n in some], list(coins)
+
+    def integers(self, high):
+        number = self.numbers.pop(0)
+        assert number < high
+        return number
+
+    def random(self):
+        return self.coins.pop(0)
+
+    @property
+    def spent(self):
+        return not self.numbers and not self.coins
+
+
+def run(script, *, seed=0, tools=None, rng=None, **config):
     tools = tools or Tools(candidates=lambda _: CANDIDATES)
     attack = Alert(**config)
-    search = attack.search(snippet().original, GoldBelowHalf(), tools, np.random.default_rng(seed))
+    rng = rng or np.random.default_rng(seed)
+    search = attack.search(snippet().original, GoldBelowHalf(), tools, rng)
     return play(search, script)
 
 
@@ -93,6 +114,33 @@ class TestGenetic:
         assert dict(answer.renames) == {"alpha": "green", "beta": "blue"}
         assert len(transcript) > 5
 
+    def test_the_exact_programs_of_two_generations(self):
+        """Greedy keeps alpha -> red and stands still; two trials a generation, every draw written down."""
+        scores = {
+            (("alpha", "red"),): 0.8,
+            (("alpha", "green"),): 0.85,
+            (("beta", "blue"),): 0.86,
+            (("alpha", "green"), ("beta", "blue")): 0.3,
+        }
+        # members: 0 as it is (0.9), 1 alpha -> red (0.8), 2 as it is, for greedy kept nothing for beta (0.9)
+        draws = Draws(
+            [0, 0, 1, 1],  # member 0 is mutated: its second name to the second candidate, blue
+            [2, 2, 0, 1],  # member 2: alpha -> green. Both children are better than the worst, 0 and then 2
+            [1, 1, 0, 1, 0],  # member 1 crossed with itself is a copy, so it is mutated: beta -> green
+            [0, 2, 1],  # beta of the new member 0, alpha of the new member 2
+            coins=[0.9, 0.9, 0.1, 0.1],
+        )
+        transcript, answer = run(table(scores), rng=draws, trials_per_generation=2)
+        assert transcript[2:] == [
+            ALPHA,
+            [{"alpha": "red", "beta": "green"}, {"alpha": "red", "beta": "blue"}],
+            [{"alpha": "red"}, {}],
+            [{"beta": "blue"}, {"alpha": "green"}],
+            [{"alpha": "red", "beta": "green"}, {"alpha": "green", "beta": "blue"}],
+        ]
+        assert dict(answer.renames) == {"alpha": "green", "beta": "blue"}
+        assert draws.spent
+
     def test_generations_and_trials_are_bounded(self):
         transcript, answer = run(table({}))
         assert answer is None
@@ -157,3 +205,58 @@ class TestOperators:
             crossed += origins == {"1", "2"}
         # a cross shows both parents: distinct parents (1/2) and a point inside (3/4)
         assert binomtest(crossed, 2000, 0.7 * 0.5 * 0.75).pvalue > 1e-3
+
+    def test_parents_and_points_are_uniform(self):
+        """The last gene is the first parent's; how many genes are the second's tells the point."""
+        attack, rng = Alert(crossover_probability=1), np.random.default_rng(8)
+        population = [{name: f"{name}{i}" for name in FIRST} for i in range(5)]
+        candidates = {name: ["m"] for name in FIRST}
+        first, second, points = Counter(), Counter(), Counter()
+        for _ in range(4000):
+            child = attack._child(population, candidates, rng)
+            if "m" in child.values():  # a copy of a parent: mutated
+                points[0] += 1
+                continue
+            genes = [value[1] for value in child.values()]
+            first[genes[-1]] += 1
+            second[genes[0]] += 1
+            points[genes.count(genes[0])] += 1
+        assert chisquare(list(first.values())).pvalue > 1e-3
+        assert chisquare(list(second.values())).pvalue > 1e-3
+        # parents differ in 4 of 5 cases, and point 0 copies the first one
+        crossed = 4000 * 0.8 / 4
+        expected = [4000 - 3 * crossed, crossed, crossed, crossed]
+        assert chisquare([points[i] for i in range(4)], expected).pvalue > 1e-3
+
+    def test_a_better_child_replaces_one_worst_member_and_a_worse_one_none(self):
+        """One trial a generation, each a mutation, whose child shows what its parent was."""
+        scores = {
+            (("beta", "blue"),): 0.8,
+            (("alpha", "red"), ("beta", "blue")): 0.85,
+            (("alpha", "green"), ("beta", "blue")): 0.95,
+        }
+        # members: 0 and 1 as they are (0.9), 2 beta -> blue, greedy's choice (0.8)
+        draws = Draws(
+            [2, 2, 0, 0],  # member 2 and alpha -> red, 0.85: replaces 0, the first of the two worst
+            [0, 0, 0, 1],  # member 0, which is that child, with alpha -> green, 0.95: worse than all
+            [0, 0, 1, 0],  # member 0 is still that child,
+            [1, 1, 1, 0],  # member 1 as it was,
+            [2, 2, 0, 1],  # and member 2, too
+            coins=[0.9] * 5,
+        )
+        transcript, _ = run(
+            table(scores),
+            rng=draws,
+            trials_per_generation=1,
+            generations_per_chromosome=1,
+            least_generations=5,
+        )
+        assert transcript[4:] == [
+            [{}, {"beta": "blue"}],
+            [{"alpha": "red", "beta": "blue"}],
+            [{"alpha": "green", "beta": "blue"}],
+            [{"alpha": "red", "beta": "green"}],
+            [{"beta": "green"}],
+            [{"alpha": "green", "beta": "blue"}],
+        ]
+        assert draws.spent

@@ -7,9 +7,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from toys import FUNCTIONS
 
-from durometer.attacks.candidates import MaskedLM, SubstituteConfig
+from durometer.attacks.candidates import MaskedLM, SubstituteConfig, config_for
 from durometer.code import parse
 from durometer.errors import InputError
+from durometer.victims.presets import MASKED_LM
 
 SMALL = SubstituteConfig(predictions=12, kept=6)
 
@@ -53,7 +54,13 @@ def test_every_renameable_name_and_the_functions_own_get_a_list(model, snippet):
 def test_no_candidate_is_blank_repeated_or_a_word_of_the_snippet(model, snippet):
     for words in model.substitutes(snippet).values():
         assert len(set(words)) == len(words)
-        assert all(word and word == word.strip() and word not in snippet.words for word in words)
+        assert all(word == word.strip() and word not in snippet.words for word in words)
+
+
+def test_every_candidate_is_a_name_that_may_be_queried(model, snippet):
+    for table in (model.substitutes(snippet), model.fills(snippet)):
+        for name, words in table.items():
+            assert [word for word in words if snippet.original.check(name, word) is not None] == []
 
 
 def test_repeats_to_the_letter(model, folder, snippet):
@@ -84,14 +91,18 @@ def test_single_piece_names_follow_the_definition(model):
             cosines.append(torch.cosine_similarity(state, original, dim=0))
     order = torch.stack(cosines).argsort(descending=True, stable=True)[:6]
     expected = [tokenizer.decode([int(best[i])]).strip() for i in order]
-    expected = [word for word in dict.fromkeys(expected) if word and word not in code.words]
+    expected = [word for word in dict.fromkeys(expected) if code.original.check(name, word) is None]
     assert list(model.substitutes(code)[name]) == expected
 
 
 def test_long_names_are_combined_and_bounded(folder):
-    code = parse("def f(unheardof):\n    return 0\n", "python")
-    model = MaskedLM.load(folder, config=SubstituteConfig(combinations=5))
-    assert 0 < len(model.substitutes(code)["unheardof"]) <= 5
+    code = parse("def f(unheardof, resultpath, problemlines, exponentglue):\n    pass\n", "python")
+    few, many = (
+        MaskedLM.load(folder, config=SubstituteConfig(combinations=combinations)).substitutes(code)
+        for combinations in (5, 24)
+    )
+    assert all(len(few[name]) <= 5 and len(many[name]) <= 24 for name in code.renameable)
+    assert sum(map(len, few.values())) < sum(map(len, many.values()))
 
 
 def test_names_beyond_the_window_get_nothing(folder):
@@ -144,6 +155,28 @@ def test_missing_file_is_named(folder, tmp_path, missing):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=missing):
         MaskedLM.load(tmp_path)
+
+
+def test_a_snippet_longer_than_the_models_positions_is_cut(folder):
+    long = "def f(values):\n" + "    print(values)\n" * 100
+    model = MaskedLM.load(folder, config=SubstituteConfig(predictions=3, kept=3, occurrences_per_name=1))
+    assert set(model.substitutes(parse(long, "python"))) == {"values", "f"}
+
+
+def test_the_folder_of_a_victim_that_kept_its_masked_model_will_do(folder, tmp_path):
+    (tmp_path / MASKED_LM).symlink_to(folder)
+    code = parse(FUNCTIONS[1], "python")
+    models = [MaskedLM.load(path, config=SMALL) for path in (folder, tmp_path)]
+    assert models[0].fingerprint == models[1].fingerprint
+    assert models[0].fills(code) == models[1].fills(code)
+
+
+def test_windows_of_fills_follow_the_task():
+    assert [config_for(task).window for task in ("clone", "vulnerability", "summarization")] == [
+        100,
+        200,
+        100,
+    ]
 
 
 def test_snippet_without_names(model):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chisquare
 from scripts import GoldBelowHalf, play, snippet, table
 
 from durometer.attacks.base import Tools
@@ -106,3 +108,21 @@ def test_acceptance_frequency_follows_the_rule(current, proposed):
         accepted += len(transcript) == 2  # a rejected move asks for the same two programs again
     assert acceptance(current, proposed) == pytest.approx(expected)
     assert binomtest(accepted, trials, expected).pvalue > 1e-3
+
+
+def test_names_and_substitutes_are_drawn_uniformly():
+    """A rejected walk stays at the original: every batch shows one name and the substitutes drawn for it."""
+    vocabulary = ("red", "green", "blue", "grey", "pink")
+    scores = table({(): 0.6}, default=1.0)  # every move is refused: (1 − 1) / (1 − 0.6) = 0
+    transcript, _ = run(
+        scores, np.random.default_rng(3), iterations=900, vocabulary=vocabulary, candidates_per_iteration=2
+    )
+    names, drawn = Counter(), Counter()
+    for _, *variants in transcript[1:]:
+        assert len(variants) == 2
+        (name,) = {name for variant in variants for name in variant}
+        names[name] += 1
+        drawn[frozenset(variant[name] for variant in variants)] += 1
+    assert len(drawn) == 10
+    assert chisquare(list(names.values())).pvalue > 1e-3
+    assert chisquare(list(drawn.values())).pvalue > 1e-3

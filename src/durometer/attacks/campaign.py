@@ -18,7 +18,7 @@ from durometer.attacks.strength import attack_from
 from durometer.attacks.trial import Limits
 from durometer.attacks.vocabulary import vocabulary
 from durometer.corpora.spec import parse_spec
-from durometer.errors import ConfigurationError, InputError
+from durometer.errors import ConfigurationError, DurometerError, InputError, VictimError
 from durometer.tasks.base import TASKS, Task
 from durometer.types import Outcome, Sample
 from durometer.victims.oracle import Oracle
@@ -94,9 +94,10 @@ class Campaign:
 
             tools = replace(tools, gradients=gradient_source(oracle))
         if self.masked_lm is not None:
-            from durometer.attacks.candidates import MaskedLM
+            from durometer.attacks.candidates import MaskedLM, config_for
 
-            model = MaskedLM.load(Path(self.masked_lm), device=self.device)
+            config = config_for(self.task)
+            model = MaskedLM.load(Path(self.masked_lm), device=self.device, config=config)
             substitutes: Source = model.substitutes
             fills: Source = model.fills
             if self.cache is not None:
@@ -143,7 +144,8 @@ def load(victim: str, task: Task, device: str) -> Any:
     """Return the victim that ``victim`` names.
 
     Raises:
-        ConfigurationError: ``module:function`` cannot be imported or called.
+        ConfigurationError: ``module:function`` cannot be imported.
+        VictimError: the function raised.
         InputError: no such card, folder or model.
 
     """
@@ -155,10 +157,16 @@ def load(victim: str, task: Task, device: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return getattr(import_module(module), function)(task)
+        make = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             f"cannot make the victim ({error})",
             where=victim,
             hint="Write module:function, and run from the module's folder or install it.",
         ) from error
+    try:
+        return make(task)
+    except DurometerError:
+        raise
+    except Exception as error:
+        raise VictimError(f"it raised {type(error).__name__}: {error}", where=f"victim {victim}") from error

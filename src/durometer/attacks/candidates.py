@@ -16,7 +16,7 @@ GPU, or bound it with ``occurrences_per_name``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from torch.nn import functional
 from durometer.attacks.candidate_files import Candidates
 from durometer.code import Program, Snippet
 from durometer.errors import InputError
+from durometer.victims.presets import MASKED_LM
 
 # Fixed, because the shape of a batch moves its numbers by about 1e-7. Logits are 50,000 wide.
 TOKENS_PER_FORWARD, LOGIT_TOKENS_PER_FORWARD = 8192, 1024
@@ -40,7 +41,7 @@ class SubstituteConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: int = 1
+    version: int = 2
     max_length: int = Field(default=512, ge=8)
     predictions: int = Field(default=60, ge=1)
     kept: int = Field(default=30, ge=1)
@@ -49,7 +50,15 @@ class SubstituteConfig(BaseModel):
     combinations: int = Field(default=24, ge=1)
     occurrences_per_name: int | None = Field(default=None, ge=1)
     fills: int = Field(default=5, ge=1)
-    window: int = Field(default=100, ge=4)  # tokens; clone detection 100, vulnerability 200
+    window: int = Field(default=100, ge=4)  # tokens
+
+
+FILL_WINDOW = {"vulnerability": 200}  # tokens (BeamAttack); 100 for the other tasks
+
+
+def config_for(task: str) -> SubstituteConfig:
+    """Return the published numbers for a task: they differ in BeamAttack's window alone."""
+    return SubstituteConfig(window=FILL_WINDOW.get(task, 100))
 
 
 class Network(Protocol):
@@ -90,21 +99,33 @@ class MaskedLM:
     def load(cls, folder: Path, *, device: str = "cpu", config: SubstituteConfig | None = None) -> MaskedLM:
         """Load a transformers ``fill-mask`` folder (safetensors, ``tokenizer.json``); nothing is downloaded.
 
+        A victim that was trained from scratch keeps the masked language model that it began with in a folder
+        of its own: the victim's folder will do, too.
+
         Raises:
             InputError: the folder or one of its files is missing, or it is no masked language model.
 
         """
+        if (folder / MASKED_LM).is_dir():
+            folder /= MASKED_LM
         weights, vocabulary = folder / "model.safetensors", folder / "tokenizer.json"
         for path in (folder / "config.json", weights, vocabulary):
             if not path.is_file():
                 raise InputError("no such file", where=str(path), hint="A fill-mask model folder is needed.")
         from transformers import AutoModelForMaskedLM
+        from transformers.utils import logging
 
+        from durometer.victims.load import window
+
+        logging.disable_progress_bar()
         try:
             model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
         except (ValueError, OSError) as error:
             raise InputError(f"not a masked language model: {error}", where=str(folder)) from error
         tokenizer = Tokenizer.from_file(str(vocabulary))
+        config = config or SubstituteConfig()
+        length = min(config.max_length, window(model.config.to_dict()))
+        config = config.model_copy(update={"max_length": length})
         begin, end = ("[CLS]", "[SEP]") if tokenizer.token_to_id("[MASK]") is not None else ("<s>", "</s>")
         return cls(
             _TransformersNetwork(model.to(device).eval()),
@@ -136,10 +157,7 @@ class MaskedLM:
             predicted = best[start:stop, ranks]
             words = self._words(predicted)
             offered[name].update(dict.fromkeys(words))
-        return {
-            name: tuple(word for word in words if word and word not in snippet.words)
-            for name, words in offered.items()
-        }
+        return _legal(snippet, offered)
 
     @torch.inference_mode()
     def fills(self, snippet: Snippet) -> Candidates:
@@ -164,10 +182,7 @@ class MaskedLM:
             for row, member in zip(self._logits(ids), members, strict=True):
                 best = row[positions[member]].topk(min(self.config.fills, row.shape[-1])).indices
                 found[owners[member]].update(dict.fromkeys(self._decode([int(i)]) for i in best))
-        return {
-            name: tuple(word for word in words if word and word not in snippet.words)
-            for name, words in found.items()
-        }
+        return _legal(snippet, found)
 
     @torch.inference_mode()
     def similarity(self, program: Program, variants: Sequence[Program]) -> list[float]:
@@ -286,6 +301,15 @@ class _TransformersNetwork:
     def logits(self, ids: Tensor) -> Tensor:
         logits: Tensor = self._model(input_ids=ids).logits
         return logits
+
+
+def _legal(snippet: Snippet, offered: Mapping[str, Iterable[str]]) -> Candidates:
+    """Drop what could not be the new name of the snippet's name (spec section 1, step 5)."""
+    check = snippet.original.check
+    return {
+        name: tuple(word for word in words if word != name and check(name, word) is None)
+        for name, words in offered.items()
+    }
 
 
 def _id(tokenizer: Tokenizer, token: str) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import queue
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from durometer.attacks.campaign import Campaign
+from durometer.cli._attack_line import LiveLine, complain_about_errors, say
 from durometer.errors import DurometerError, StoreError, VictimError
 from durometer.stats.frame import CellKey, to_frame, to_row
 from durometer.study.durable import explained, write_atomically
@@ -26,6 +27,7 @@ from durometer.study.parts import PartWriter, finished_samples, parquet_bytes, r
 from durometer.types import Sample
 
 NO_INFLUENCE = ("device", "width", "cache")  # on outcomes: may change between a run and its resumption
+UNDER_ATTACK = "under-attack-"  # and a process id: a file that lives as long as its process
 Message = tuple[str, Any]
 
 
@@ -44,7 +46,8 @@ def run(campaign: Campaign, out: Path, workers: int) -> dict[str, Any]:
     ids = [sample.id for sample in campaign.samples]
     missing = [identifier for identifier in ids if identifier not in done]
     started = time.monotonic()
-    live = _Live(len(ids), [row for row, _ in read_parts(parts)])
+    _tell_of_a_death(campaign, out)
+    live = LiveLine(len(ids), [row for row, _ in read_parts(parts)])
     times = Counter[str]()
     if missing:
         source = (
@@ -61,7 +64,7 @@ def run(campaign: Campaign, out: Path, workers: int) -> dict[str, Any]:
     write_atomically(out / "outcomes.parquet", parquet_bytes(to_frame(list(rows.values()))))
     summary = summarise(list(rows.values()), time.monotonic() - started, times)
     write_atomically(out / "summary.json", json.dumps(summary, indent=2).encode() + b"\n")
-    _complain_about_errors(list(rows.values()))
+    complain_about_errors(list(rows.values()))
     return summary
 
 
@@ -120,20 +123,77 @@ def _claim(campaign: Campaign, out: Path) -> None:
 
 def _attack(campaign: Campaign, parts: Path, samples: Iterator[Sample]) -> Iterator[Message]:
     """Attack ``samples``; each finished row is on the disk before it is announced."""
+    under_attack = UnderAttack(parts.parent)
     bench = campaign.open()
     kind = str(campaign.attack["kind"])
     cell = CellKey(campaign.task, bench.oracle.name, "original", kind, campaign.seed)
     writer, last = PartWriter(parts), time.monotonic()
     try:
-        for outcome in bench.outcomes(samples):
+        for outcome in bench.outcomes(under_attack.begin(samples)):
             row, now = to_row(outcome, cell), time.monotonic()
             writer.append(row, now - last)
             last = now
+            under_attack.end(outcome.sample_id)
             yield "row", {name: row[name] for name in ("status", "queries", "reason")}
     finally:
         writer.close()
+        under_attack.close()
     oracle = bench.oracle
     yield "times", {"forward_seconds": oracle.forward_seconds, "tokenize_seconds": oracle.tokenize_seconds}
+
+
+class UnderAttack:
+    """Which samples this process attacks just now, in a file that outlives it: who died, if it dies?"""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f"{UNDER_ATTACK}{os.getpid()}"
+        self.samples: list[str] = []
+
+    def begin(self, samples: Iterator[Sample]) -> Iterator[Sample]:
+        """Pass ``samples`` on, each noted first."""
+        for sample in samples:
+            self.samples.append(sample.id)
+            self._write()
+            yield sample
+
+    def end(self, sample: str) -> None:
+        self.samples.remove(sample)
+        self._write()
+
+    def close(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        with explained(self.path):
+            self.path.write_text(json.dumps(self.samples))
+
+
+def _read(path: Path) -> str:
+    """Return what the process of this file was doing when it died."""
+    try:
+        samples = json.loads(path.read_text())
+    except (OSError, ValueError):
+        samples = []
+    path.unlink(missing_ok=True)
+    return f"under attack on sample {', '.join(map(repr, samples))}" if samples else "being loaded"
+
+
+def _death(campaign: Campaign, out: Path, pid: int | None, code: int | None) -> VictimError:
+    how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+    return VictimError(
+        f"its process died ({how}) while it was {_read(out / f'{UNDER_ATTACK}{pid}')}",
+        where=f"victim {campaign.victim}",
+        hint="SIGKILL often means out of memory: use fewer --workers. The same command resumes.",
+    )
+
+
+def _tell_of_a_death(campaign: Campaign, out: Path) -> None:
+    """Say what the run before was doing, if it left no word: its victim may have taken it along."""
+    for path in sorted(out.glob(f"{UNDER_ATTACK}*")):
+        say(
+            f"the run before died while victim {campaign.victim} was {_read(path)}. "
+            "If it was not killed from outside, the victim is the culprit; --workers 2 outlives it."
+        )
 
 
 def _alone(campaign: Campaign, parts: Path, missing: Sequence[str]) -> Iterator[Message]:
@@ -165,10 +225,7 @@ def _many(campaign: Campaign, parts: Path, missing: Sequence[str], workers: int)
             except queue.Empty:
                 dead = next((p for p in processes if p.exitcode not in (None, 0)), None)
                 if dead is not None:
-                    raise VictimError(
-                        f"a worker process died (exit code {dead.exitcode})",
-                        hint="Out of memory? Use fewer --workers; the same command resumes.",
-                    ) from None
+                    raise _death(campaign, parts.parent, dead.pid, dead.exitcode) from None
                 continue
             if kind == "failed":
                 raise content
@@ -195,52 +252,3 @@ def _work(campaign: Campaign, parts: Path, todo: Any, news: Any) -> None:
         plain.__dict__.update(error.__dict__)
         plain.args = (str(error),)
         news.put(("failed", plain))
-
-
-class _Live:
-    """The line that says how far the attack is: to standard error, seldom where there is no terminal."""
-
-    def __init__(self, total: int, finished: Sequence[dict[str, Any]]) -> None:
-        self.total, self.resumed = total, len(finished)
-        self.statuses = Counter(str(row["status"]) for row in finished)
-        self.queries, self.started, self.shown = 0, time.monotonic(), 0.0
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.statuses[str(row["status"])] += 1
-        self.queries += int(row["queries"])
-        now, terminal = time.monotonic(), sys.stderr.isatty()
-        if now - self.shown >= (0.2 if terminal else 10.0):
-            self.shown = now
-            print(
-                f"\r{self}\x1b[K" if terminal else f"durometer: {self}",
-                end="" if terminal else "\n",
-                file=sys.stderr,
-            )
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{self}\x1b[K", file=sys.stderr)
-
-    def __str__(self) -> str:
-        done = sum(self.statuses.values())
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        left = seconds / max(done - self.resumed, 1) * (self.total - done)
-        attacked = done - self.statuses["skipped"] - self.statuses["error"]
-        return (
-            f"{done}/{self.total} samples: {attacked} attacked, {self.statuses['success']} broken, "
-            f"{self.statuses['skipped']} skipped, {self.statuses['error']} errors; "
-            f"{self.queries / seconds:.0f} queries/s, {left:.0f} s left"
-        )
-
-
-def _complain_about_errors(rows: Sequence[dict[str, Any]]) -> None:
-    reasons = Counter(str(row["reason"]) for row in rows if row["status"] == "error")
-    for reason, count in reasons.most_common(5):
-        print(f"durometer: ERROR in {count} of {len(rows)} samples: {reason}", file=sys.stderr, flush=True)
-    if reasons:
-        print(
-            "durometer: samples with errors count neither as broken nor as robust.",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -50,7 +50,8 @@ def command(
 ) -> None:
     """Attack one victim on one data file, and prove every success.
 
-    Writes outcomes.parquet (one row per sample) and summary.json into the folder.
+    Writes outcomes.parquet (one row per sample) and summary.json into the folder. A sample whose victim
+    or search fails is an error row and the others go on; the exit code is 1 if no sample could be attacked.
     """
     from json import dumps
 
@@ -79,6 +80,8 @@ def command(
         print(dumps(summary))
     else:
         _show(summary, out)
+    if summary["error"] and not summary["attacked"]:
+        raise typer.Exit(1)  # nothing was measured; why is on standard error
 
 
 def _field(text: str) -> tuple[str, Any]:

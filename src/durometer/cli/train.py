@@ -73,9 +73,10 @@ def _from_scratch(
         from durometer.victims.train_generator import train_generator
 
         return train_generator(corpus, shape, plan, seed=seed, name=out.name, work=work, progress=progress)
+    from durometer.victims.presets import MASKED_LM
     from durometer.victims.train import train_encoder
 
-    return train_encoder(
+    trained = train_encoder(
         corpus,
         shape,
         plan,
@@ -85,7 +86,12 @@ def _from_scratch(
         name=out.name,
         work=work,
         progress=progress,
-    ).victim
+    )
+    if trained.masked is not None:
+        from durometer.victims.pretrain import save_masked_lm
+
+        save_masked_lm(trained.masked, trained.victim.text.tokenizer, out / MASKED_LM)
+    return trained.victim
 
 
 def _fine_tuned(

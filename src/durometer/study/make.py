@@ -18,8 +18,7 @@ from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
 from durometer.types import Outcome, Sample, content_hash
 
-ORIGIN, MASKED_LM = "victim_origin.json", "masked-lm"
-FILL_WINDOW = {"vulnerability": 200}  # tokens (BeamAttack); 100 for the other tasks
+ORIGIN = "victim_origin.json"
 GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
 PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
 
@@ -108,6 +107,7 @@ def _trained(bench: Bench, folder: Path) -> Any:
         from durometer.victims.train_generator import train_generator
 
         return train_generator(corpus, shape, plan, **common)
+    from durometer.victims.presets import MASKED_LM
     from durometer.victims.pretrain import save_masked_lm
     from durometer.victims.train import train_encoder
 
@@ -312,12 +312,11 @@ def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: s
     if "file" in node.hints:
         samples = read_samples(artefacts.path(node.inputs["corpus"]), "test")
         return replace(tools, candidates=CandidateFile(Path(node.hints["file"]), samples))
-    from durometer.attacks.candidates import MaskedLM, SubstituteConfig
+    from durometer.attacks.candidates import MaskedLM, config_for
 
     own = "candidates" in node.inputs
-    folder = artefacts.path(node.inputs["candidates"]) / MASKED_LM if own else Path(node.hints["masked_lm"])
-    config = SubstituteConfig(window=FILL_WINDOW.get(oracle.task.name, 100))
-    model = MaskedLM.load(folder, device=device, config=config)
+    folder = artefacts.path(node.inputs["candidates"]) if own else Path(node.hints["masked_lm"])
+    model = MaskedLM.load(folder, device=device, config=config_for(oracle.task.name))
     cache = artefacts.run / "candidates"  # by content: shared by all cells, kept between sessions
     return replace(
         tools,

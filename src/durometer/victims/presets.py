@@ -19,6 +19,8 @@ from durometer.errors import UnknownNameError
 from durometer.victims.encoder import HeadConfig
 from durometer.victims.tokenizer import Pieces
 
+MASKED_LM = "masked-lm"  # folder in a trained victim's own: the masked language model that it began with
+
 
 class EncoderPreset(BaseModel):
     """The shape of a from-scratch network. ``max_length`` counts ids, the framing included.
