@@ -29,6 +29,9 @@ def command(
     target_size: Annotated[
         str | None, typer.Option(help="Budget of distill's student, as 3MB: its shape is searched.")
     ] = None,
+    target_latency_ms: Annotated[
+        float | None, typer.Option(help="Budget of its milliseconds, by a calibration on this machine.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides the order of training samples.")] = 123456,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
@@ -49,13 +52,8 @@ def command(
     from durometer.victims.load import load_victim
 
     steps = [parse_method(text) for text in method]
-    students = [step for step in steps if step["kind"] == "distill"]
-    if target_size and not students:
-        raise ConfigurationError(
-            "only distill has a student", where="--target-size", hint="Add --method distill."
-        )
-    for step in students if target_size else ():
-        step["target_size"] = target_size
+    for name, value in (("target_size", target_size), ("target_latency_ms", target_latency_ms)):
+        budget(steps, name, value)
     recipe = [parse_compression(step, where="--method") for step in steps]
     torch.set_num_threads(threads or os.cpu_count() or 1)
     original = load_victim(victim, allow_download=allow_download)
@@ -103,6 +101,21 @@ def parse_method(text: str) -> dict[str, Any]:
             raise ConfigurationError(f"{part!r} is not field=value", where=f"--method {text}")
         fields[name.strip()] = yaml.safe_load(value)
     return fields
+
+
+def budget(steps: list[dict[str, Any]], name: str, value: object) -> None:
+    """Give every student among the steps a budget, where there is one.
+
+    Raises:
+        ConfigurationError: no step has a student.
+
+    """
+    students = [step for step in steps if step["kind"] == "distill"]
+    if value is not None and not students:
+        where = f"--{name.replace('_', '-')}"
+        raise ConfigurationError("only distill has a student", where=where, hint="Add --method distill.")
+    for step in students if value is not None else ():
+        step[name] = value
 
 
 def probes_of(corpus: Any, *, pair: bool) -> list[Any]:

@@ -14,12 +14,14 @@ from typing import Any
 from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
 from durometer.types import Sample
+from durometer.victims.engine import EngineVictim
 from durometer.victims.load import load_saved
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import write_json
 
 RECIPE = "recipe.json"
+LIBRARIES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
 
 
 def record(
@@ -31,6 +33,7 @@ def record(
     seed: int,
 ) -> SavedVictim:
     """Write into the victim's notes what made it; returns the same victim."""
+    engine = LIBRARIES[victim.spec.engine.library] if isinstance(victim, EngineVictim) else ()
     steps = [*parent.spec.notes.get("recipe", []), *(step.model_dump(mode="json") for step in recipe)]
     before = str(parent.spec.notes.get("recipe_words", ""))
     notes: dict[str, Any] = {
@@ -40,8 +43,10 @@ def record(
         "parent": parent.content_hash,
         "data": data.content_hash if data is not None else None,
         "seed": seed,
-        "versions": {name: version(name) for name in ("torch", "transformers", "safetensors")},
+        "versions": {name: version(name) for name in ("torch", "transformers", "safetensors", *engine)},
     }
+    if "search" in victim.spec.notes:  # how a step found the shape of its student
+        notes["search"] = victim.spec.notes["search"]
     victim.spec = victim.spec.model_copy(update={"notes": notes})
     return victim
 

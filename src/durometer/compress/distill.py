@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
+from durometer.compress.clock import clock_of, within
 from durometer.compress.distill_config import Distill, StudentShape, parse_size
 from durometer.compress.distill_generator import teach_generator
 from durometer.compress.distill_lessons import MemoryLesson, SampleLesson, Snippets, Wanted, asked, plan_of
-from durometer.compress.search import architecture
-from durometer.compress.students import initialise, make_student
+from durometer.compress.search import Clock, architecture
+from durometer.compress.students import FAMILIES, initialise, make_student
 from durometer.compress.teacher import match, read_predictions
 from durometer.corpora.base import Corpus
 from durometer.corpora.spec import parse_spec
@@ -47,13 +49,14 @@ def distill(
     corpus = usable(data, config)
     if not isinstance(victim, EncoderVictim | GeneratorVictim):
         raise RefusedError("no way to distill this kind of victim", where=victim.name)
+    found = searched(victim, config, work) if config.searched else None
     student = make_student(
         type(victim),
         victim.spec,
         victim.text.tokenizer,
         config,
         corpus,
-        shape=searched(victim, config) if config.target_size else config.shape(),
+        shape=found.shape if found else config.shape(),
         seed=seed,
         device=victim.device,
         shapes=victim.shapes,
@@ -75,6 +78,8 @@ def distill(
         assert isinstance(victim, EncoderVictim)
         _teach(student, victim, config, corpus, seed=seed, progress=progress, work=work)
     student.forget()
+    if found:
+        student.spec = student.spec.model_copy(update={"notes": {"search": found.notes}})
     return student
 
 
@@ -136,26 +141,48 @@ def usable(data: Corpus | None, config: Distill) -> Corpus:
     return replace(data, splits={**data.splits, "unlabelled": unlabelled})
 
 
-def searched(victim: SavedVictim, config: Distill) -> StudentShape:
-    """Return the shape that the search finds for ``config.target_size``.
+class Found(NamedTuple):
+    """A shape that was searched, and what the artefact notes about it."""
+
+    shape: StudentShape
+    notes: dict[str, Any]
+
+
+def searched(victim: SavedVictim, config: Distill, work: Path | None) -> Found:
+    """Return the shape that the search finds within the budgets of ``config``, smaller than ``victim``.
 
     Raises:
-        RefusedError: a generator, an unknown family, or no shape within the budget.
+        RefusedError: a generator, an unknown family, or no shape within the budgets.
 
     """
     if not isinstance(victim, EncoderVictim):
-        raise RefusedError(
-            "target_size is for classifiers", where=victim.name, hint="Name a student instead."
+        what = "target_size is for classifiers, as target_latency_ms"
+        raise RefusedError(what, where=victim.name, hint="Name a student instead.")
+    family, head, window = victim.spec.encoder["model_type"], victim.spec.head, victim.spec.framing.max_length
+
+    def search(clock: Clock | None = None) -> StudentShape:
+        return architecture(
+            str(family),
+            head,
+            target_bytes=parse_size(config.target_size) if config.target_size else None,
+            max_bytes=4 * parameters(victim) - 1,
+            max_gflops=config.max_gflops,
+            max_ms=config.target_latency_ms,
+            clock=clock,
+            max_length=window,
+            lower_case=victim.spec.framing.lower_case,
         )
-    assert config.target_size is not None
-    return architecture(
-        str(victim.spec.encoder["model_type"]),
-        victim.spec.head,
-        target_bytes=parse_size(config.target_size),
-        max_gflops=config.max_gflops,
-        max_length=victim.spec.framing.max_length,
-        lower_case=victim.spec.framing.lower_case,
+
+    if config.target_latency_ms is None or family not in FAMILIES:
+        shape = search()
+        return Found(shape, {"student": shape.model_dump()})
+    calibration = config.calibration or within(
+        config.target_latency_ms, search, victim.spec.encoder, head, max_length=window, work=work
     )
+    clock = clock_of(calibration, str(family), head, max_length=window)
+    shape = search(clock)
+    found = {"calibration": calibration.model_dump(), "predicted_ms": round(clock(shape), 3)}
+    return Found(shape, {"student": shape.model_dump(), **found})
 
 
 def _teach(

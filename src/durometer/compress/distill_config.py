@@ -63,6 +63,21 @@ COMPRESSOR_3MB = StudentShape(
 )
 
 
+class Calibration(BaseModel):
+    """What a student's time is a weighted sum of, on one machine (see ``durometer.compress.clock``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: list[float] = Field(
+        min_length=6, max_length=6
+    )  # milliseconds, in the order of ``clock.features``
+    max_length: int = Field(ge=1)  # ids of the snippet that was timed
+    threads: int = Field(ge=1)
+    machine: str = ""
+    error: float = 0.0  # largest relative error on the networks that were timed
+    measured_ms: float | None = None  # of the student that it found
+
+
 class Distill(Compression):
     """Train a smaller student on the victim's softened answers (KL, Hinton 2015) and on the labels.
 
@@ -71,7 +86,10 @@ class Distill(Compression):
     and ``width`` are fractions of the teacher's depth and width (hidden and feed-forward; the default has
     about a third of the weights). A student with the teacher's tokenizer and width starts from evenly
     spaced layers of the teacher, a narrower one from the teacher's embeddings projected on their principal
-    directions. ``target_size`` (``3MB``, fp32) and ``max_gflops`` search the shape (``search.py``).
+    directions. ``target_size`` (``3MB``, fp32), ``target_latency_ms`` and ``max_gflops`` search the shape
+    (``search.py``). Milliseconds are those of one snippet as long as the window, in torch on this machine's
+    CPU, by a calibration that ``recipe.json`` records: another machine finds another student, unless it is
+    given as ``calibration``.
 
     The loss is ``hard`` · CE(labels) + (1 − ``hard``) · ``temperature``² · KL, plus the terms that have a
     weight: ``hidden_states`` (MSE of evenly spaced layers, projected where widths differ; TinyBERT, Jiao
@@ -92,6 +110,8 @@ class Distill(Compression):
     layers: float = Field(default=0.5, gt=0, le=1)
     width: float = Field(default=0.45, gt=0, le=1)
     target_size: str | None = None
+    target_latency_ms: float | None = Field(default=None, gt=0)
+    calibration: Calibration | None = None
     max_gflops: float | None = Field(default=None, gt=0)  # for one snippet as long as the window
     temperature: float = Field(default=2.0, gt=0)
     hard: float = Field(default=0.5, ge=0, le=1)  # share of the cross-entropy with the labels
@@ -123,16 +143,24 @@ class Distill(Compression):
 
     @model_validator(mode="after")
     def _one_student(self) -> Self:
-        named = [name for name in ("student", "target_size") if getattr(self, name) is not None]
-        if len(named) > 1:
-            raise ValueError("student and target_size exclude each other")
+        targets = ("target_size", "target_latency_ms")
+        named = [name for name in ("student", *targets) if getattr(self, name) is not None]
+        if self.student is not None and len(named) > 1:
+            raise ValueError(f"student and {named[1]} exclude each other")
         fields = type(self).model_fields
         changed = [n for n in ("layers", "width") if getattr(self, n) != fields[n].default]
         if named and changed:
             raise ValueError(f"{changed[0]} has no effect beside {named[0]}")
-        if self.max_gflops is not None and self.target_size is None:
-            raise ValueError("max_gflops needs target_size")
+        if self.max_gflops is not None and not self.searched:
+            raise ValueError("max_gflops needs target_size or target_latency_ms")
+        if self.calibration is not None and self.target_latency_ms is None:
+            raise ValueError("calibration needs target_latency_ms")
         return self
+
+    @property
+    def searched(self) -> bool:
+        """Whether the student's shape is searched under a budget."""
+        return self.target_size is not None or self.target_latency_ms is not None
 
     def shape(self) -> StudentShape | None:
         """Return the shape that ``student`` names; None where it follows from the teacher's."""
@@ -158,8 +186,9 @@ class Distill(Compression):
     def describe(self) -> str:
         """See the base class."""
         shape = self.shape()
-        if self.target_size:
-            what = f"at most {self.target_size}"
+        if self.searched:
+            budgets = [self.target_size, f"{self.target_latency_ms:g} ms" if self.target_latency_ms else None]
+            what = f"at most {' and '.join(filter(None, budgets))}"
         elif shape is not None:
             what = f"{shape.layers} layers × {shape.hidden}"
         else:

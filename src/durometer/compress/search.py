@@ -1,12 +1,16 @@
-"""The shape of a student under a size budget: a genetic search by arithmetic, nothing is trained.
+"""The shape of a student under a budget of size or time: a genetic search by arithmetic, nothing is trained.
 
 Compressor (Shi et al., ASE 2022, section 3.1): genes are vocabulary, layers, hidden width, heads and
 feed-forward width; the fitness is GFLOPs − |size − target| in MB, no accuracy in it: among students of one
-size, the one that computes most. Departures: the size is a budget that is never exceeded, FLOPs may have one
-too (they stand for the time, which only a measurement gives), and the best is polished by local steps. The
+size, the one that computes most. Departures: the size is a budget that is never exceeded, FLOPs and
+milliseconds may have one too, and the best is polished by local steps. The
 answer still depends on the seed: at 10 MB its GFLOPs differ by up to a fifth. Sizes are those of the fp32
 file (tested against saved students). AVATAR's surrogate of accuracy (ICSE-SEIS 2024) needs dozens of trained
 students and is left out.
+
+Compressor and AVATAR let FLOPs stand for the time. We do not: a layer costs time beside its arithmetic, and
+wide ones compute more in a millisecond than narrow ones, so a time budget is kept by a clock calibrated on
+this machine (``clock.py``). Under a time budget alone the fitness is GFLOPs, and of equals the smallest file.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ HEADER_BYTES = 215  # of one tensor in the weights file: its name, type, shape, 
 POSITIONS_BEFORE = {"roberta": 2, "bart": 2, "plbart": 2}  # entries that no id uses
 
 Genes = tuple[int, ...]  # places in RANGES
+Clock = Callable[[StudentShape], float]  # milliseconds of one snippet as long as the window
 Fitness = Callable[[Genes], float]
 
 
@@ -44,6 +49,11 @@ class Cost(NamedTuple):
 
     size_bytes: int
     gflops: float
+
+
+def passes(model_type: str, layers: int) -> int:
+    """Return the layers that a snippet passes: those of the decoder too, where there is one."""
+    return 2 * layers if model_type in ("bart", "plbart") else layers
 
 
 def cost(model_type: str, head: HeadConfig, shape: StudentShape, *, max_length: int) -> Cost:
@@ -57,10 +67,10 @@ def _cost(model_type: str, head: HeadConfig, values: Genes, max_length: int) -> 
     attention, inner = 4 * h * h + 4 * h, 2 * h * f + h + f  # weights and biases
     block = attention + inner + 4 * h  # two norms
     positions = (max_length + POSITIONS_BEFORE.get(model_type, 0)) * h
-    kept, tensors, passes = vocabulary * h + positions, 16 * layers, layers
+    kept, tensors, passed = vocabulary * h + positions, 16 * layers, passes(model_type, layers)
     if model_type in ("bart", "plbart"):
         kept += positions + 4 * h + layers * (2 * block + attention + 2 * h)
-        tensors, passes = 42 * layers + 7, 2 * layers
+        tensors = 42 * layers + 7
     elif model_type == "gpt2":
         kept += layers * block + 2 * h
         tensors = 12 * layers + 4
@@ -74,9 +84,9 @@ def _cost(model_type: str, head: HeadConfig, values: Genes, max_length: int) -> 
     if head.layout == "dense":
         kept, last, tensors = kept + width * h + h, h, tensors + 2
     kept, tensors = kept + last * outputs + outputs, tensors + 2
-    crossed = layers * 4 * h * h if passes > layers else 0
-    macs = passes * (4 * h * h + 2 * h * f + 2 * max_length * h) + crossed
-    if passes > layers:
+    crossed = layers * 4 * h * h if passed > layers else 0
+    macs = passed * (4 * h * h + 2 * h * f + 2 * max_length * h) + crossed
+    if passed > layers:
         macs += layers * 2 * max_length * h
     return Cost(4 * kept + HEADER_BYTES * tensors, 2 * max_length * macs / 1e9)
 
@@ -85,19 +95,25 @@ def architecture(
     model_type: str,
     head: HeadConfig,
     *,
-    target_bytes: int,
+    target_bytes: int | None,
+    max_bytes: int | None = None,
     max_gflops: float | None = None,
+    max_ms: float | None = None,
+    clock: Clock | None = None,
     max_length: int,
     lower_case: bool = False,
     seed: int = 0,
 ) -> StudentShape:
-    """Return the shape whose file is at most ``target_bytes``, by Compressor's fitness; deterministic.
+    """Return the best shape within the budgets, by Compressor's fitness; deterministic.
 
     Args:
         model_type: the family, as transformers calls it.
         head: the classifier's head.
-        target_bytes: the budget for the fp32 weights file.
+        target_bytes: the budget for the fp32 weights file, which is to be filled.
+        max_bytes: a budget for it that need not be, where there is no target.
         max_gflops: the budget for one snippet as long as the window.
+        max_ms: its milliseconds by ``clock``.
+        clock: the milliseconds of a shape.
         max_length: the window, in ids.
         lower_case: whether the student's tokenizer folds case.
         seed: of the genetic search.
@@ -122,22 +138,29 @@ def architecture(
         )
 
     known: dict[Genes, float] = {}
+    most = target_bytes or max_bytes
 
     def fitness(genes: Genes) -> float:
         if genes not in known:
             size, gflops = _cost(model_type, head, _values(genes), max_length)
-            over = max(0.0, size / target_bytes - 1) + max(0.0, gflops / (max_gflops or gflops) - 1)
-            known[genes] = gflops - (target_bytes - size) / 1e6 if not over else -1e6 * (1 + over)
+            over = max(0.0, size / (most or size) - 1) + max(0.0, gflops / (max_gflops or gflops) - 1)
+            if not over and max_ms is not None and clock is not None:
+                over = max(0.0, clock(shape(genes)) / max_ms - 1)
+            waste = (target_bytes - size) / 1e6 if target_bytes else size / 1e12
+            known[genes] = gflops - waste if not over else -1e6 * (1 + over)
         return known[genes]
 
     rng = stream(seed, "architecture", model_type, str(target_bytes))
     best = _polished(_evolved(fitness, rng), fitness)
     if fitness(best) <= -1e6:
-        smallest = cost(model_type, head, shape((0, 0, 0, 0, 0)), max_length=max_length)
+        least = shape((0, 0, 0, 0, 0))
+        size, gflops = cost(model_type, head, least, max_length=max_length)
+        budgets = {"bytes": most, "GFLOPs": max_gflops, "ms": max_ms}
+        costs = [f"{size} bytes", f"{gflops:.3g} GFLOPs", *([f"{clock(least):.3g} ms"] if clock else [])]
         raise RefusedError(
-            f"no student within {target_bytes} bytes" + (f" and {max_gflops:g} GFLOPs" if max_gflops else ""),
-            where="target_size",
-            hint=f"The smallest has {smallest.size_bytes} bytes and {smallest.gflops:.3g} GFLOPs.",
+            "no student within " + " and ".join(f"{n:.9g} {unit}" for unit, n in budgets.items() if n),
+            where="target_size" if target_bytes else "target_latency_ms",
+            hint=f"The smallest has {' and '.join(costs)}.",
         )
     return shape(best)
 
