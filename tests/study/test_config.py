@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from durometer.errors import ConfigurationError, InputError
 from durometer.study.config import StudyConfig
+from durometer.study.plan import plan_study
 
 MINIMAL = """\
 tasks: [{task: toy, corpus: toy}]
@@ -67,6 +68,17 @@ def test_yaml_and_objects_are_the_same(text):
     again = StudyConfig.parse(study.to_yaml())
     assert again == study
     assert again.hash == study.hash
+
+
+def test_what_a_task_says_of_training_goes_before_what_its_victims_say():
+    text = "tasks: [clone, {task: vulnerability, training: {epochs: 7}}]\nvictims: [tiny]\nattacks: [mhm]\n"
+    study = StudyConfig.parse(text)
+    assert study.tasks[1].training == {"epochs": 7.0}  # what it does not say is the victim's
+    clones, flaws = (node.config["training"] for node in plan_study(study).of_kind("victim"))
+    assert clones["epochs"] == 4
+    assert flaws == clones | {"epochs": 7}
+    assert StudyConfig.parse(study.to_yaml()) == study
+    assert "tasks[1].training.epoch: " in refused(text.replace("epochs", "epoch"))
 
 
 def test_golden_hash():

@@ -30,13 +30,18 @@ def test_the_paper_expands_to_its_cells_and_plans_without_its_data():
     assert [kinds.count(kind) for kind in ("corpus", "victim", "variant")] == [4, 12, 36]
     assert {cell.cell.task for cell in plan.cells} == {
         "clone",
-        "vulnerability",
-        "summarization CodeSearchNet",
-        "summarization TL-CodeSum",
+        "vulnerability OWASP",
+        "vulnerability Devign",
+        "summarization",
     }
+    tuned = [victim.config["training"] for victim in plan.of_kind("victim")]
+    recipes = [(2, 5e-5, 16), (5, 2e-5, 32), (5, 2e-5, 32), (10, 5e-5, 32)]  # of CodeXGLUE
+    for index, training in enumerate(tuned):
+        chosen = (training["epochs"], training["learning_rate"], training.get("batch", 32))
+        assert chosen == recipes[index // 3]  # a batch of 32 is the default, and in no name
     assert all(cell.config["rename_function_name"] for cell in plan.cells)
     missing = " ".join(plan.missing)
-    for place in ("data/devign", "data/tlcodesum", "models/plbart-base", "models/codebert-base-mlm"):
+    for place in ("data/devign", "data/owasp", "models/plbart-base", "models/codebert-base-mlm"):
         assert place in missing
 
 

@@ -138,13 +138,15 @@ class TaskConfig(Strict):
     """One task and the data that it runs on; ``corpus`` is a built-in name or ``FORMAT:PATH[#split]``.
 
     ``name`` tells two data sets of one task apart; rows then say ``task name``. ``limits`` replace the
-    study's for this task: a summary costs as much as a dozen classifications.
+    study's for this task: a summary costs as much as a dozen classifications. ``training`` goes before the
+    ``training`` of every victim that is trained here.
     """
 
     task: str
     name: Name = ""
     corpus: str = ""
     options: Options = {}
+    training: Options = {}
     limits: Limits | None = None
 
     @model_validator(mode="before")

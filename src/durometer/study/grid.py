@@ -109,9 +109,22 @@ def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:
     if colon and rest:
         path_only, mark, split = rest.partition("#")
         corpus = f"{kind}:{_beside(path_only, source)}{mark}{split}"
-    return task.model_copy(
-        update={"corpus": corpus, "options": task.options if task.corpus else options | task.options}
-    )
+    update: dict[str, Any] = {"corpus": corpus, "training": _task_training(task, source, path)}
+    update["options"] = task.options if task.corpus else options | task.options
+    return task.model_copy(update=update)
+
+
+def _task_training(task: TaskConfig, source: Source, path: FieldPath) -> dict[str, Any]:
+    """Return the options of training that a task gives, checked; not those that it leaves to the victims."""
+    if not task.training:
+        return {}
+    from durometer.victims.presets import TrainConfig
+
+    try:
+        training = TrainConfig.model_validate(task.training)
+    except ValidationError as error:
+        raise explain(error, source, TrainConfig, (*path, "training")) from None
+    return training.model_dump(mode="json", include=set(task.training))
 
 
 def _beside(path: str, source: Source) -> str:

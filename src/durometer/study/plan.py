@@ -162,7 +162,9 @@ class _Builder:
         return Node("corpus", f"{task.label} data ({reader})", config, {}, {"path": path, "task": task.label})
 
     def victim_node(self, task: TaskConfig, victim: VictimConfig, corpus: Node) -> Node:
-        """Return the node of one victim on one task."""
+        """Return the node of one victim on one task, whose word on training counts more than the victim's."""
+        if task.training and (victim.preset or victim.training):
+            victim = victim.model_copy(update={"training": {**victim.training, **task.training}})
         config: dict[str, Any] = {"task": task.task}
         hints: dict[str, Any] = {"name": victim.name}
         if victim.python:

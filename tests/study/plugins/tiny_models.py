@@ -62,11 +62,11 @@ def write_data(folder):
     """Write all four data sets of the published study, tiny."""
     splits = {"train": range(24), "valid": range(24, 32), "test": range(32, 40)}
     rows = functions(40)
-    for name in ("devign", "codesearchnet-java", "tlcodesum", "bigclonebench"):
+    for name in ("devign", "codesearchnet-java", "owasp", "bigclonebench"):
         (folder / name).mkdir(parents=True)
     for split, chosen in splits.items():
         text = "".join(json.dumps(rows[i]) + "\n" for i in chosen)
-        for name in ("devign", "codesearchnet-java", "tlcodesum"):
+        for name in ("devign", "codesearchnet-java", "owasp"):
             (folder / name / f"{split}.jsonl").write_text(text)
         pairs = [f"{i}\t{(i + 2) % 40 if i % 2 else (i + 1) % 40}\t{i % 2}\n" for i in chosen]
         (folder / "bigclonebench" / f"{split}.txt").write_text("".join(pairs))
@@ -80,8 +80,8 @@ def miniature(folder, preset):
     write_models(Path(folder) / "models")
     write_data(Path(folder) / "data")
     study = yaml.safe_load(preset.text)
-    for victim in study["victims"]:
-        victim["training"] |= {"epochs": 0.5, "batch": 8, "learning_rate": 1e-3}
+    for task in study["tasks"]:
+        task["training"] = {"epochs": 0.5, "batch": 8, "learning_rate": 1e-3}
     study["variants"][2]["recipe"][0] |= {"epochs": 0.5, "batch": 8}
     study["attacks"] = [
         {"kind": "alert", "candidates_per_identifier": 3, "genetic": False},
@@ -89,7 +89,7 @@ def miniature(folder, preset):
         {"kind": "mhm", "iterations": 2},
         {"kind": "wir_random", "candidates_per_identifier": 3},
     ]
-    study["exclude"] = [{"task": "summarization TL-CodeSum", "victim": ["CodeGPT", "PLBART"]}]
+    study["exclude"] = [{"task": "vulnerability OWASP", "victim": ["CodeGPT", "PLBART"]}]
     study["limits"] = {"samples": 1, "max_queries": 12}
     path = Path(folder) / "study.yaml"
     path.write_text(yaml.safe_dump(study, sort_keys=False))
