@@ -91,6 +91,25 @@ def test_dry_run_writes_nothing_and_estimates(toy, finished):
     assert record["estimate"]["queries"] == 0
 
 
+def test_hours_are_estimated_before_anything_ran_and_measured_afterwards(toy, finished):
+    text = toy_runs.STUDY.replace('[{python: "toy_study:victim"}]', "[tiny, small]")
+    toy.write_text(text.replace("samples: 25", "samples: 20"))
+    code, out, err = toy_runs.call("run", toy, "--dry-run", "--json")
+    assert code == 0, err
+    estimate = json.loads(out)["estimate"]
+    assert estimate["queries"] == 2 * 2 * 20 * (591 + 101)  # victims × seeds × samples × published means
+    assert "published" in estimate["basis"]
+    assert "ESTIMATED" in estimate["basis"]
+    assert 0.0005 < 3600 * estimate["worker_hours"] / estimate["queries"] < 0.1  # milliseconds, not hours
+    toy.write_text(toy_runs.STUDY.replace("samples: 25", "samples: 20"))  # all other cells, the same victim
+    code, out, err = toy_runs.call("run", toy, "--dry-run", "--json", "--out", finished)
+    assert code == 0, err
+    estimate = json.loads(out)["estimate"]
+    assert estimate["samples_done"] == 0
+    words = "queries a sample: measured in this folder; seconds a query: measured in this folder"
+    assert estimate["basis"] == words
+
+
 def test_a_longer_study_is_estimated_from_measured_rates(toy, finished):
     toy.write_text(toy_runs.STUDY.replace("[1, 2]", "[1, 2, 3]"))
     code, out, err = toy_runs.call("run", toy, "--dry-run", "--json", "--out", finished)

@@ -53,6 +53,7 @@ def test_the_plan_says_what_is_missing_and_how_to_get_it(tmp_path):
     assert "not there yet" in out
     assert "data/devign" in out
     assert "192" in out
+    assert "ESTIMATED" in out  # as for base models, while the checkpoints are not there
     assert not (tmp_path / "run").exists()
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from durometer.cli._progress import duration
 from durometer.study.artefacts import Artefacts
+from durometer.study.calibrate import estimated_seconds
 from durometer.study.config import StudyConfig
 from durometer.study.estimate import Estimate, estimate
 from durometer.study.options import machine_options
-from durometer.study.plan import plan_study
+from durometer.study.plan import Node, plan_study
 from durometer.study.progress import states_on_disk
 from durometer.study.sizing import choose_workers, worker_bytes
 from durometer.study.source import Source
@@ -24,10 +25,15 @@ MOST_CELLS = 60
 def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
     """Print what ``run`` would do; nothing is written."""
     config = StudyConfig.from_source(source)
-    workers, why = choose_workers(machine_options(config.machine, **options), config)
+    machine = machine_options(config.machine, **options)
+    workers, why = choose_workers(machine, config)
     plan, artefacts = plan_study(config, allow_missing=True), Artefacts(folder)
     states = states_on_disk(plan, artefacts)
-    cost = estimate(plan, states, workers, worker_bytes(config))
+
+    def pace(cell: Node) -> float | None:
+        return estimated_seconds(plan, cell, machine.device)
+
+    cost = estimate(plan, states, workers, worker_bytes(config), artefacts, pace)
     if as_json:
         record = {"study": config.name, "workers": workers, "estimate": asdict(cost)}
         record |= {"missing": plan.missing, "nodes": [state.to_json() for state in states.values()]}
@@ -54,13 +60,14 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], 
 
 
 def summary(cost: Estimate) -> str:
-    """Return the estimate in three lines."""
+    """Return the estimate in some lines."""
     queries = "unknown" if cost.queries is None else f"about {cost.queries:,.0f}"
     hours = "unknown" if cost.hours is None else f"about {duration(cost.hours * 3600)}"
     memory, disk = cost.memory_bytes / 1e9, cost.disk_bytes / 1e6
     return (
         f"{cost.cells_done} of {cost.cells} cells, {cost.artefacts_done} of {cost.artefacts} others exist; "
         f"{cost.samples - cost.samples_done:,} samples to attack\n"
-        f"queries: {queries}; time to attack: {hours} ({cost.basis})\n"
+        f"queries: {queries}; time to attack, without making models: {hours}\n"
+        f"  ({cost.basis})\n"
         f"memory: about {memory:.1f} GB; disk: about {disk:.0f} MB and the models"
     )

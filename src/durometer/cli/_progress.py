@@ -19,10 +19,12 @@ MAX_BARS = 8
 
 
 def duration(seconds: float | None) -> str:
-    """Return ``1 h 05 min``, ``2 min 03 s`` or ``7 s``; nothing where the time is not known."""
+    """Return ``12 days``, ``1 h 05 min``, ``2 min 03 s`` or ``7 s``; nothing where the time is not known."""
     if seconds is None:
         return ""
     whole = round(seconds)
+    if whole >= 4 * 86400:
+        return f"{seconds / 86400:,.0f} days"
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02} min"
     return f"{whole // 60} min {whole % 60:02} s" if whole >= 60 else f"{whole} s"
