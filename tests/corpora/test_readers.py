@@ -310,6 +310,12 @@ def test_tables_say_what_is_missing(tmp_path: Path) -> None:
     broken.write_text("code,label\na,1\nb\n")
     with pytest.raises(InputError, match=r"test\.csv:3: more or fewer fields"):
         read(f"csv:{broken}", "vulnerability", language="c")
+    broken.write_text('code,label\n"a\nb",1\n\n"c\nd",2\n')
+    with pytest.raises(InputError, match=r"test\.csv:5: field 'label' is '2'"):
+        read(f"csv:{broken}", "vulnerability", language="c")
+    broken.write_text('code,label\na,1\n"b,1\n')
+    with pytest.raises(InputError, match=r"test\.csv:3: not CSV"):
+        read(f"csv:{broken}", "vulnerability", language="c")
     (tmp_path / "test.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(InputError, match="not Parquet"):
         read(f"parquet:{tmp_path / 'test.parquet'}", "vulnerability", language="c")

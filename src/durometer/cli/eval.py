@@ -75,13 +75,13 @@ def _numbers(
     seconds: float,
 ) -> dict[str, Any]:
     """Return measures and floor; for vulnerabilities also ``cwes``, where the data names them."""
+    from durometer.tasks.scoring import BinaryClassification
     from durometer.tasks.vulnerability import measures_by_cwe
 
     measures, floor = _rounded(task.measure(samples, predictions)), _rounded(task.floor(train, samples))
-    keys: Sequence[str] = list(measures)
-    if task.kind == "classification":
-        keys = ("accuracy", "precision", "recall", "f1", "mcc", "auc")
-    key = "bleu" if task.kind == "generation" else "auc"
+    keys, key = list(measures), task.headline
+    if isinstance(task, BinaryClassification):
+        keys, key = ["accuracy", "precision", "recall", "f1", "mcc", "auc"], "auc"
     numbers: dict[str, Any] = {key: measures.get(key) for key in keys} | {f"floor_{key}": floor.get(key)}
     if task.name == "vulnerability":
         cwes = {cwe: _rounded(found) for cwe, found in measures_by_cwe(samples, predictions).items()}

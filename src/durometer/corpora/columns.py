@@ -83,23 +83,24 @@ def parquet(
 
 
 def _csv_rows(path: Path, delimiter: str, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield (line on which the record begins, fields by column)."""
     if len(delimiter) != 1:
         raise InputError(f"the delimiter {delimiter!r} is not one character", where=f"csv:{path}")
     csv.field_size_limit(1 << 30)
-    texts = (text + "\n" for _, text in lines(path, damage))
-    reader = csv.DictReader(texts, delimiter=delimiter, strict=True)
+    reader = csv.reader((text + "\n" for _, text in lines(path, damage)), delimiter=delimiter, strict=True)
+    header: list[str] = []
+    start = 1
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise InputError(
-                    "more or fewer fields than the header",
-                    where=f"{path}:{reader.line_num}",
-                    hint="Quote fields that hold the delimiter, or set the option 'delimiter'.",
-                )
-            yield reader.line_num, row
+        for fields in reader:
+            if len(fields) != len(header) and fields and header:
+                hint = "Quote fields that hold the delimiter, or set the option 'delimiter'."
+                raise InputError("more or fewer fields than the header", where=f"{path}:{start}", hint=hint)
+            if fields and header:
+                yield start, dict(zip(header, fields, strict=True))
+            header, start = header or fields, reader.line_num + 1
     except csv.Error as error:
         hint = "Quote fields that hold quotes or line ends, and double the quotes in them."
-        raise InputError(f"not CSV: {error}", where=f"{path}:{reader.line_num}", hint=hint) from None
+        raise InputError(f"not CSV: {error}", where=f"{path}:{start}", hint=hint) from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
