@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,5 +68,8 @@ def _text(key: str, value: float) -> str:
         return words.count(value)
     if key == "throughput_batch":
         return words.number(value, 0)
-    digits = {"logits_cosine": 4, "throughput_per_second": 1}.get(key, 3)
-    return words.number(value, digits)
+    if key == "throughput_per_second":
+        return words.number(value)
+    if key == "logits_cosine":
+        return words.number(value, 4)
+    return words.number(value, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else "0"
