@@ -62,6 +62,16 @@ def test_it_leaves_what_it_promises_and_victims_beat_the_floor(run: Path) -> Non
         "distilled",
     }
     assert all(variant["accuracy"]["value"] > floors[variant["task"]] for variant in results["variants"])
+    costs = {(v["task"], v["variant"]): v["efficiency"] for v in results["variants"]}
+    for task in floors:
+        ratios = {
+            name: costs[task, name]["ratios"] for name in ("original", "pruned 50 %", "int8", "distilled")
+        }
+        assert set(ratios["original"].values()) == {1.0}
+        assert ratios["distilled"]["flops"] < 1.0 == ratios["int8"]["flops"] == ratios["pruned 50 %"]["flops"]
+        assert ratios["int8"]["size_bytes"] < 0.4
+        assert costs[task, "pruned 50 %"]["simulated"]
+        assert costs[task, "int8"]["agreement"] > 0.9
     page = (run / "report.html").read_text()
     assert all(f"{floor:.1f}" in page for floor in floors.values())
     assert "http://" not in page.replace("http://www.w3.org", "")
