@@ -151,6 +151,9 @@ def test_a_victim_that_takes_the_only_process_along_is_named_by_the_next_run(fol
     assert (code, summary["samples"], summary["error"]) == (0, 4, 0)
     assert "died while victim odd_victim:make was under attack on sample 's1'" in complaint
     assert "died" not in attack()[2]
+    attack("--out", "undisturbed")
+    files = [folder / name / "outcomes.parquet" for name in ("out", "undisturbed")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 class Terminal:

@@ -67,12 +67,25 @@ def test_train_compress_eval(
     assert list(full) == keys
     assert full["samples"] == 40
     assert full["accuracy"] > 0.8
+    candidates = tmp_path / "candidates.jsonl.gz"
+    options = ["--limit", "4", "--occurrences", "2", "--model", victim, "--out", candidates]
+    assert run(monkeypatch, "candidates", f"{data}#test", *options) == 0
+    options = ["--limit", "4", "--candidates", candidates, "--out", tmp_path / "attacked", "--json"]
+    common = ["--victim", victim, "--task", "clone", "--data", f"{data}#test"]
+    assert run(monkeypatch, "attack", *common, "--attack", "alert", *options) == 0
+    attacked = numbers(capsys)
+    assert (attacked["samples"], attacked["error"]) == (4, 0)
+    assert attacked["queries"] > 40
     methods = ["--method", "magnitude_prune:sparsity=0.3", "--method", "int8"]
     assert run(monkeypatch, "compress", "--victim", victim, *methods, "--out", small, "--json") == 0
     compressed = numbers(capsys)
     assert compressed["recipe"] == "30 % of the weights pruned by magnitude, globally + int8 weights"
     assert compressed["size_ratio"] < 0.4
     assert compressed["simulated"] is True
+    common[1] = small
+    options = ["--attack", "whitebox", "--limit", "3", "--out", tmp_path / "white", "--json"]
+    assert run(monkeypatch, "attack", *common, *options) == 0
+    assert numbers(capsys)["error"] == 0
     assert run(monkeypatch, "eval", "--victim", small, "--data", f"{data}#test") == 0
     assert "accuracy" in capsys.readouterr().out
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +15,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "attacks"))
 from toys import VOCABULARY, BagVictim, ToyTask, gold, samples
 
+from durometer.attacks import campaign, gradients
 from durometer.attacks.base import ATTACKS, Tools
+from durometer.attacks.campaign import Campaign
+from durometer.attacks.candidate_files import write_rows
 from durometer.attacks.driver import Limits, drive
-from durometer.code import prove
+from durometer.cli import _attack_run
+from durometer.code import parse, prove
 from durometer.types import Outcome, Status
 from durometer.victims.base import Traits
 
@@ -56,6 +63,68 @@ def test_outcomes_do_not_depend_on_slices_or_width(attack, reference, options):
 def test_outcomes_do_not_depend_on_order_or_company(attack, reference):
     assert run(attack, samples()[::-1]) == reference
     assert run(attack, samples()[3:6]) == {key: reference[key] for key in ("s3", "s4", "s5")}
+
+
+@pytest.fixture(scope="module")
+def two_processes():
+    """Fresh interpreters: other hash seeds, nothing remembered."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def share(name: str, numbers: list[int]) -> dict[str, Outcome]:
+    chosen = samples()
+    return run(name, [chosen[number] for number in numbers])
+
+
+def test_outcomes_do_not_depend_on_processes(attack, reference, two_processes):
+    count = len(reference)
+    shares = [list(range(0, count, 2)), list(range(1, count, 2))[::-1]]
+    parts = [two_processes.submit(share, attack, numbers) for numbers in shares]
+    first, second = (part.result() for part in parts)
+    assert {**first, **second} == reference
+
+
+class Interrupted:
+    """A victim that is interrupted at a certain call."""
+
+    def __init__(self, last_call=None):
+        self.victim, self.last_call = BagVictim(), last_call
+
+    def predict(self, inputs):
+        if self.last_call is not None and len(self.victim.calls) == self.last_call:
+            raise KeyboardInterrupt
+        return self.victim.predict(inputs)
+
+
+def test_the_bytes_are_the_same_after_a_restart(attack, tmp_path, monkeypatch):
+    """``durometer attack`` on every attack: stopped half-way, its last line torn, and started again."""
+    monkeypatch.setattr(gradients, "gradient_source", lambda victim: TOOLS.gradients)
+    lines = [
+        json.dumps({"id": s.id, "code": s.code, "label": s.label, "language": s.language}) for s in samples()
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(lines))
+    rows = [(s.snippet_id, TOOLS.candidates(parse(s.code, s.language))) for s in samples()]
+    write_rows(tmp_path / "candidates.jsonl.gz", rows)
+    plan = Campaign(
+        victim="toy:victim", task="vulnerability", data=f"jsonl:{tmp_path / 'data.jsonl'}#all",
+        candidates=str(tmp_path / "candidates.jsonl.gz"), attack={"kind": attack}, seed=3, max_queries=200,
+    )  # fmt: skip
+    whole = Interrupted()
+    monkeypatch.setattr(campaign, "load", lambda *_: whole)
+    summary = _attack_run.run(plan, tmp_path / "whole", 1)
+    assert summary["attacked"] > 5
+    monkeypatch.setattr(campaign, "load", lambda *_: Interrupted(len(whole.victim.calls) // 2))
+    with pytest.raises(KeyboardInterrupt):
+        _attack_run.run(plan, tmp_path / "halves", 1)
+    (part,) = tmp_path.glob("halves/parts/part-*.jsonl")
+    recorded = part.read_bytes().splitlines(keepends=True)
+    assert 0 < len(recorded) < len(samples())
+    part.write_bytes(b"".join(recorded) + recorded[-1][:40])
+    monkeypatch.setattr(campaign, "load", lambda *_: Interrupted())
+    _attack_run.run(plan, tmp_path / "halves", 1)
+    names = [tmp_path / name / "outcomes.parquet" for name in ("whole", "halves")]
+    assert names[0].read_bytes() == names[1].read_bytes()
 
 
 def test_a_second_run_repeats_the_first(attack, reference):
