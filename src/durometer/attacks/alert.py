@@ -27,6 +27,9 @@ class Alert(BaseModel):
     drop of the goal's score.
 
     Departures from the released code:
+    - it tries every candidate of a name in the greedy pass, not the first 30 as the paper says: a large
+      ``candidates_per_identifier`` does the same;
+    - how names are ranked: see ``durometer.attacks.importance``;
     - a substitute is checked first (scope, collisions, reserved words) and costs no query if it fails; the
       released code filters words, not programs, and replaces text: 97.5 % of its 521 published genetic
       successes on Google Code Jam are corrupted;
