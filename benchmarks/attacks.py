@@ -39,7 +39,7 @@ from durometer.types import Outcome, Sample, Status
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DUROMETER_BENCH_DATA", ROOT.parent / "shared" / "data"))
 REFERENCE = {"alert": "alert", "beam": "beam", "mhm": "mhm", "wir_random": "wir"}
-BARE_ROWS, BARE_ROWS_OF_A_LARGE_VICTIM, BARE_BATCH, LARGE = 160, 32, 16, 10**8
+BARE_ROWS, BARE_BATCH = 64, 16
 
 
 def reference(kind: str) -> dict[int, dict[str, str]]:
@@ -67,41 +67,27 @@ def campaign(
     )
 
 
-def bare_cpu_seconds(victim: Any, texts: Sequence[str]) -> tuple[float, float]:
-    """Return CPU seconds a row of the bare network, ids made before: in padded batches of 16, and one by one.
-
-    Batches hold rows sorted by length and take the masked path of transformers; single rows take the victim's
-    own path at their exact length, which on a small victim is the faster one. Both are warmed up.
-    """
-    large = sum(parameter.numel() for parameter in victim.network.parameters()) > LARGE
-    most = BARE_ROWS_OF_A_LARGE_VICTIM if large else BARE_ROWS
-    step = max(1, len(texts) // most)
-    rows = sorted((victim.text(text) for text in list(texts)[::step][:most]), key=len)
+def bare_cpu_seconds(victim: Any, texts: Sequence[str]) -> float:
+    """Return CPU seconds a row of the bare network: ids made before, rows sorted by length, batches of 16."""
+    step = max(1, len(texts) // BARE_ROWS)
+    rows = sorted((victim.text(text) for text in list(texts)[::step][:BARE_ROWS]), key=len)
     batches = [rows[first : first + BARE_BATCH] for first in range(0, len(rows), BARE_BATCH)]
-    singles = [[row] for row in rows]
-
-    def seconds(batches: Sequence[Sequence[Sequence[int]]]) -> float:
+    with torch.inference_mode():
+        forward(victim, batches[-1])  # a warm-up: the first pass of its size also waits for memory
         start = time.process_time()
         for batch in batches:
-            ids, mask = padded(batch, victim.spec.framing.pad)
-            states = victim.network.states(ids, mask if len(batch) > 1 else None)
-            victim.network.logits(states, states if victim.spec.head.pair else None)
-        return (time.process_time() - start) / sum(map(len, batches))
-
-    with torch.inference_mode():
-        # The longest rows first: the memory that they need is then at hand.
-        seconds(batches[-1:])
-        seconds(singles[-1:])
-        return seconds(batches), seconds(singles)
+            forward(victim, batch)
+        return (time.process_time() - start) / len(rows)
 
 
-def padded(batch: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    ids = torch.full((len(batch), max(map(len, batch))), pad)
+def forward(victim: Any, batch: Sequence[Sequence[int]]) -> None:
+    ids = torch.full((len(batch), max(map(len, batch))), victim.spec.framing.pad)
     mask = torch.zeros_like(ids)
     for index, row in enumerate(batch):
         ids[index, : len(row)] = torch.tensor(row)
         mask[index, : len(row)] = 1
-    return ids, mask
+    states = victim.network.states(ids, mask)
+    victim.network.logits(states, states if victim.spec.head.pair else None)
 
 
 def run(bench: Bench, samples: Sequence[Sample]) -> tuple[list[Outcome], dict[str, float]]:
@@ -129,14 +115,13 @@ def run(bench: Bench, samples: Sequence[Sample]) -> tuple[list[Outcome], dict[st
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     bench.oracle.victim.predict, network.states = predict, states  # type: ignore[method-assign]
     queries = sum(outcome.queries for outcome in outcomes)
-    bare, single = bare_cpu_seconds(bench.oracle.victim, asked)
+    bare = bare_cpu_seconds(bench.oracle.victim, asked)
     return outcomes, {
         "queries": queries,
         "forwards": bench.oracle.forwards,
         "encoded": encoded,
         "cpu_ms_per_query": 1000 * cpu / queries,
         "bare_ms": 1000 * bare,
-        "bare_single_ms": 1000 * single,
         "ratio": cpu / queries / bare,
         "ratio_encoded": cpu / encoded / bare,
         "queries_per_second": queries / wall,
