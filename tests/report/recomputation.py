@@ -95,8 +95,8 @@ def estimate(
             low, high = bounds.low, bounds.high
         elif units >= 2:
             low, high = interval(value, by_snippet(top, snippets), by_snippet(base, snippets))
-    numbers = {"value": value, "low": low, "high": high}
-    known = {k: float(scale * v) if math.isfinite(v) else None for k, v in numbers.items()}
+    bounds = {"value": value, "low": low, "high": high}.items()
+    known = {k: float(scale * v) if math.isfinite(v) else None for k, v in bounds}
     return {**known, "n": int(inside.sum()), "clusters": units}
 
 
@@ -247,6 +247,9 @@ def compared(names: Row, pairs: list[tuple[float, float, str]]) -> Row:
         most = stats.binomtest(0, units).proportion_ci(0.95, method="exact").high
         effect |= {"low": -100 * most, "high": 100 * most}
         error = math.sqrt(most / units)
+    p = sign_flip(by_snippet(change, snippets))
+    if p >= 0.05 and effect["low"] is not None:
+        effect |= {"low": min(effect["low"], 0.0), "high": max(effect["high"], 0.0)}
     gained, lost = int((change > 0).sum()), int((change < 0).sum())
     table = [[0, gained], [lost, 0]]
     exact = mcnemar(table, exact=gained + lost < 25, correction=False).pvalue if gained + lost else 1.0
@@ -262,7 +265,7 @@ def compared(names: Row, pairs: list[tuple[float, float, str]]) -> Row:
         "gained": gained,
         "lost": lost,
         "discordant": gained + lost,
-        "p": sign_flip(by_snippet(change, snippets)),
+        "p": p,
         "mcnemar_p": float(exact) if binary else None,
         "detectable": error,
     }
@@ -310,7 +313,8 @@ def seeds(cells: Rows) -> Rows:
             values = [cell[measure]["value"] for cell in group]
             centre = np.mean(values)
             reach = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-            summary = {"value": centre, "low": centre - reach, "high": centre + reach, "n": len(values)}
+            low, high = np.clip([centre - reach, centre + reach], 0, 100)
+            summary = {"value": centre, "low": low, "high": high, "n": len(values)}
             spread = {"standard_deviation": np.std(values, ddof=1)}
             found.append({**dict(zip(GROUP, key, strict=True)), "measure": measure, **summary, **spread})
     return found
@@ -377,14 +381,9 @@ def rank_comparisons(rows: Rows, cells: Rows) -> Rows:
     for (*who, variant, attack), mine in attacked.items():
         if variant != "original":
             base = attacked[(*who, "original", attack)]
-            pairs = grouped(
-                [
-                    {"snippet": s, "a": a, "b": b}
-                    for a, b, s in paired(base, mine, ("seed", "sample_id"), "queries")
-                ],
-                ("snippet",),
-            )
-            sides = ([np.mean([pair[side] for pair in of]) for of in pairs.values()] for side in "ab")
+            pairs = paired(base, mine, ("seed", "sample_id"), "queries")
+            one = grouped([dict(zip("abs", pair, strict=True)) for pair in pairs], ("s",))
+            sides = ([np.mean([pair[side] for pair in of]) for of in one.values()] for side in "ab")
             names = {"task": who[0], "victim": who[1], "variant": variant, "attack": attack}
             found.append(ranked_pair({**names, "measure": "queries", "unit": "snippets"}, *sides))
     for variant in sorted({cell["variant"] for cell in cells} - {"original"}):

@@ -86,6 +86,17 @@ def test_no_discordant_pair_is_no_certainty():
     assert result.power(result.detectable) == pytest.approx(0.8, abs=1e-3)
 
 
+def test_an_interval_leaves_out_zero_only_where_the_test_does():
+    before = np.zeros(60)
+    few, many = before.copy(), before.copy()
+    few[:3], many[:12] = 1, 1
+    result = compare_values(before, few, np.arange(60), measure="asr")
+    assert result.p == pytest.approx(0.125)
+    assert result.difference.low == 0
+    assert compare_values(before, few, np.arange(60), measure="asr", confidence=0.8).difference.low > 0
+    assert compare_values(before, many, np.arange(60), measure="asr").difference.low > 0
+
+
 def test_nothing_in_common_is_undefined_and_never_detected(outcomes):
     result = compare(outcomes({"sample_id": "x"}), outcomes({"sample_id": "y"}, variant="int8"), "asr")
     assert result.difference.n == 0

@@ -92,8 +92,9 @@ def _over_seeds(cells: Cells) -> list[Record]:
                 **dict(zip(GROUP, group, strict=True)),
                 "measure": name,
                 "value": plain(summary.mean),
-                "low": plain(summary.low),
-                "high": plain(summary.high),
+                # Student's t knows nothing of the ends of a rate.
+                "low": plain(float(np.clip(summary.low, 0.0, 100.0))),
+                "high": plain(float(np.clip(summary.high, 0.0, 100.0))),
                 "standard_deviation": plain(summary.standard_deviation),
                 "n": summary.seeds,
             }

@@ -149,7 +149,9 @@ def seeds_table(results: Record) -> Table:
         )
         for s in _ordered(results, results["seeds"])
     )
-    caption = "One value a seed; the interval (Student's t) covers the choice of seed alone."
+    caption = (
+        "One value a seed; the interval (Student's t, cut at 0 and 100 %) covers the choice of seed alone."
+    )
     return Table("seeds", "Over seeds", caption, columns, rows)
 
 
@@ -224,7 +226,7 @@ def effects_table(results: Record) -> Table:
     rows = tuple(
         (
             *_name_cells(found, c),
-            Cell(words.attack_name(c["attack"]) if c["attack"] else words.DASH),
+            Cell(words.attack_name(c["attack"] or "all")),
             Cell(words.MEASURES[c["measure"]].label),
             Cell(c["unit"]),
             *(Cell(words.number(c[key]), c[key]) for key in ("baseline", "compressed")),
@@ -342,7 +344,7 @@ def _names(records: Sequence[Record]) -> tuple[Column, ...]:
 
 
 def _name_cells(records: Sequence[Record], record: Record) -> tuple[Cell, ...]:
-    return tuple(Cell(str(record[column.key] or words.DASH)) for column in _names(records))
+    return tuple(Cell(str(record[column.key] or "all")) for column in _names(records))
 
 
 def _seed_column(results: Record) -> tuple[Column, ...]:

@@ -15,6 +15,9 @@ difference of the two rates (variant − baseline) with an interval clustered by
   binomial below 25 discordant pairs, else χ² **without** continuity correction: the corrected form is
   needlessly conservative (Fagerland, Lydersen and Laake 2013). Shown for comparison; no claim rests on it.
 
+An interval never leaves out a zero that ``p`` does not: with a handful of discordant pairs, all of one sign,
+no resample crosses zero, and the bootstrap alone would claim what the exact test denies.
+
 Where nothing was detected, ``detectable`` says how large a difference would have been found with 80 % power,
 at the level that the smallest p of a family must meet under Holm's procedure (0.05 / comparisons): a claim
 needs the adjusted p, so the reach of a study shrinks with the number of its comparisons.
@@ -156,6 +159,9 @@ def compare_values(
         # No pair differs: the interval says how much discordance may have been missed.
         _, most = exact_bound(0.0, difference.clusters, confidence)
         difference = replace(difference, low=-most, high=most)
+    p = sign_flip_p(after - before, names)
+    if p >= 1 - confidence:
+        difference = replace(difference, low=min(difference.low, 0.0), high=max(difference.high, 0.0))
     gained, lost = int((after > before).sum()), int((after < before).sum())
     return Comparison(
         measure=measure,
@@ -164,7 +170,7 @@ def compare_values(
         difference=difference,
         gained=gained,
         lost=lost,
-        p=sign_flip_p(after - before, names),
+        p=p,
         mcnemar_p=mcnemar_p(gained, lost) if binary and len(before) else math.nan,
         standard_error=error,
     )
