@@ -4,6 +4,7 @@
     python benchmarks/attacks.py --modes unchecked --seeds 3    against the released code, sample by sample
     python benchmarks/attacks.py --shape base                   a 125 M-parameter victim, drawn at random
     python benchmarks/attacks.py --workers 1 2 1 2              processes: run it on an idle machine
+    python benchmarks/attacks.py --table FILE …                 the tables of what --json wrote into files
 
 Devign's samples are the first N of the reference runs (released code, same victim, same candidate file), so
 that rows can be compared one by one; BigCloneBench's are the first N pairs of the test split. Needs the
@@ -262,6 +263,49 @@ def show(record: dict[str, Any], options: argparse.Namespace) -> None:
     print(json.dumps(rounded), file=sys.stderr if options.json else sys.stdout, flush=True)
 
 
+COLUMNS = {
+    "data": "{data}",
+    "attack": "{attack}",
+    "attacked": "{attacked}",
+    "ASR": "{asr:.1%}",
+    "reference": "{reference_asr:.1%}",
+    "only ours / only reference": "{only_ours} / {only_reference}",
+    "AMQ (successes)": "{amq:.0f} ({amq_success:.0f})",
+    "valid": "{valid:.0%}",
+    "queries": "{queries}",
+    "queries/s": "{queries_per_second:.1f}",
+    "forwards / queries": "{forwards_share:.2f}",
+    "through the network / queries": "{encoded_share:.2f}",
+    "CPU ms a query": "{cpu_ms_per_query:.1f}",
+    "bare ms": "{bare_ms:.1f}",
+    "ratio": "{ratio:.2f}",
+    "goal": "{goal:.2f}",
+    "driver overhead": "{driver_overhead:.1%}",
+}
+
+
+def table_of(paths: Sequence[Path]) -> str:
+    """Return a Markdown table of the timed runs in files that ``--json`` wrote."""
+    records = [record for path in paths for record in json.loads(path.read_text())]
+    rows = []
+    for record in records:
+        if "ratio" not in record:
+            continue
+        for name in {"forwards", "encoded"} & set(record):
+            record[f"{name}_share"] = record[name] / record["queries"]
+        known = {**record, "goal": 1.15 * (1 - record["duplicates"])}
+        rows.append([cell(pattern, known) for pattern in COLUMNS.values()])
+    head = [list(COLUMNS), ["---"] * len(COLUMNS)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])
+
+
+def cell(pattern: str, record: dict[str, Any]) -> str:
+    try:
+        return pattern.format(**record).replace("%", " %")
+    except KeyError:
+        return "–"
+
+
 def names(text: str) -> list[str]:
     return text.split(",")
 
@@ -279,7 +323,11 @@ def main() -> None:
     parser.add_argument("--max-queries", type=int, default=40, help="of one sample, for --shape base")
     parser.add_argument("--workers", type=int, nargs="*", help="time this many processes, in turn")
     parser.add_argument("--json", action="store_true", help="end with one JSON array; lines go to stderr")
+    parser.add_argument("--table", type=Path, nargs="*", help="print these results; measure nothing")
     options = parser.parse_args()
+    if options.table:
+        print(table_of(options.table))
+        return
     torch.set_num_threads(1)
     table = run_workers if options.workers else run_base if options.shape == "base" else run_table
     records = table(options)

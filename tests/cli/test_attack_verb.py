@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from durometer.cli import app
 from durometer.code import prove
+from durometer.stats.across import budget_curve
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [
@@ -118,6 +119,19 @@ def test_another_campaign_in_the_same_folder_is_refused(folder):
     assert "holds another campaign: seed" in attack(
         "--attack", "mhm", "--limit", "2", "--seed", "7", "--out", "one", expect=1
     )
+
+
+def test_stronger_attacks_are_put_together_on_the_command_line(folder):
+    once = ["--limit", "12", "--set"]
+    weak = attack("--attack", "mhm", *once, "iterations=2", "--out", "weak")
+    walk = "attack={kind: mhm, iterations: 2}"
+    again = attack("--attack", "restarts", "--set", "times=4", *once, walk, "--out", "again")
+    both = "attacks=[{kind: mhm, iterations: 2}, {kind: wir_random}]"
+    union = attack("--attack", "union", *once, both, "--out", "union")
+    assert weak["success"] < again["success"] <= weak["attacked"]
+    assert weak["success"] < union["success"] <= weak["attacked"]
+    curve = budget_curve(pl.read_parquet("union/outcomes.parquet"), [1, 20, 10**6])
+    assert 0 == curve[0].asr.value < curve[-1].asr.value == union["asr"]
 
 
 def test_budget_is_reported(folder):
