@@ -29,7 +29,8 @@ class Campaign:
     """What to attack with what; plain values, so that it travels to worker processes.
 
     ``victim`` is a card (``.yaml``), a folder, a hub id in the local cache, or ``module:function`` (called
-    with the task). Only ``device`` and ``width`` have no influence on outcomes.
+    with the task). ``hold_out_cwe`` leaves this weakness alone in the test split. Only ``device``, ``width``
+    and ``allow_download`` have no influence on outcomes.
     """
 
     victim: str
@@ -47,6 +48,8 @@ class Campaign:
     unchecked: bool = False
     device: str = "cpu"
     width: int = 1
+    hold_out_cwe: str | None = None
+    allow_download: bool = False
 
     @cached_property
     def all_samples(self) -> list[Sample]:
@@ -57,7 +60,8 @@ class Campaign:
 
         """
         spec = parse_spec(self.data)
-        splits = spec.read(self.task).splits
+        options = {"hold_out_cwe": self.hold_out_cwe} if self.hold_out_cwe else {}
+        splits = spec.read(self.task, options, allow_download=self.allow_download).splits
         name = next(iter(splits)) if len(splits) == 1 else spec.split or "test"
         if name not in splits:
             raise InputError(
@@ -82,7 +86,7 @@ class Campaign:
         """
         task = TASKS.get(self.task)()
         attack = attack_from(self.attack)
-        oracle = Oracle(load(self.victim, task, self.device), task)
+        oracle = Oracle(load(self.victim, task, self.device, allow_download=self.allow_download), task)
         return Bench(self, task, attack, oracle, self._tools(attack, oracle))
 
     def _tools(self, attack: Attack, oracle: Oracle) -> Tools:
@@ -140,7 +144,7 @@ class Bench:
         )
 
 
-def load(victim: str, task: Task, device: str) -> Any:
+def load(victim: str, task: Task, device: str, *, allow_download: bool = False) -> Any:
     """Return the victim that ``victim`` names.
 
     Raises:
@@ -153,7 +157,7 @@ def load(victim: str, task: Task, device: str) -> Any:
     if not colon or os.sep in victim or victim.endswith((".yaml", ".yml")):
         from durometer.victims.load import load_victim
 
-        return load_victim(victim, device=device)
+        return load_victim(victim, allow_download=allow_download, device=device)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

@@ -56,7 +56,7 @@ class _Estimates:
             other=self._sample.other,
         )
         gradients = _embedding_gradients(self._victim, sample)
-        spans = _Spans(self._victim, program)
+        spans = _Spans(self._victim, program, self._sample.other)
         table = self._victim.network.encoder.get_input_embeddings()
         estimates = []
         for variant in variants:
@@ -89,10 +89,10 @@ class _Spans:
     Victims may squeeze white space, so places are counted in characters that are not white space.
     """
 
-    def __init__(self, victim: Any, program: Program) -> None:
+    def __init__(self, victim: Any, program: Program, other: str | None = None) -> None:
         framing, text = victim.text.framing, victim.text.normalize(program.text)
         encoding = victim.text.tokenizer.encode(text, add_special_tokens=False)
-        room = framing.max_length - len(framing.begin) - len(framing.end)
+        room = victim.text.room(program.text, other)
         inked = _inked(text)
         self._of_character: dict[int, int] = {}
         for index, (start, stop) in enumerate(encoding.offsets[:room]):
@@ -146,15 +146,14 @@ def _embedding_gradients(victim: Any, sample: Sample) -> Tensor:
         return kept[-1][1]
 
     network = victim.network
-    ids = torch.tensor([victim.text(sample.code)], device=victim.device)
+    rows = [torch.tensor([row], device=victim.device) for row in victim.rows(sample)]
+    ids = rows[0]
     handles = [table.register_forward_hook(capture) for table in _tables(network.encoder)]
     try:
         with torch.enable_grad():
             states = [network.states(ids)]
             reads = list(kept)
-            if victim.spec.head.pair:
-                other = torch.tensor([victim.text(sample.other or "")], device=victim.device)
-                states.append(network.states(other))
+            states += [network.states(row) for row in rows[1:]]
             gold = victim.spec.labels.index(int(sample.label or 0))
             loss = network.logits(*states)[0].log_softmax(dim=-1)[gold]
             if loss.requires_grad:

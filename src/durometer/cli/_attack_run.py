@@ -26,7 +26,8 @@ from durometer.study.durable import explained, write_atomically
 from durometer.study.parts import PartWriter, finished_samples, parquet_bytes, read_parts
 from durometer.types import Sample
 
-NO_INFLUENCE = ("device", "width", "cache")  # on outcomes: may change between a run and its resumption
+# On outcomes: what may change between a run and its resumption.
+NO_INFLUENCE = ("device", "width", "cache", "allow_download")
 UNDER_ATTACK = "under-attack-"  # and a process id: a file that lives as long as its process
 Message = tuple[str, Any]
 

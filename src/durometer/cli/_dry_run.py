@@ -22,7 +22,7 @@ from durometer.study.source import Source
 MOST_CELLS = 60
 
 
-def print_plan(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
+def print_plan(source: Source, folder: Path, options: Mapping[str, str | bool | None], as_json: bool) -> None:
     """Print what ``run`` would do; nothing is written."""
     config = StudyConfig.from_source(source)
     machine = machine_options(config.machine, **options)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from durometer.study.source import Source
 
 
-def run_and_report(source: Source, folder: Path, options: Mapping[str, str | None], as_json: bool) -> None:
+def run_and_report(
+    source: Source, folder: Path, options: Mapping[str, str | bool | None], as_json: bool
+) -> None:
     """Run what is missing, then show the result; ends within a moment when nothing is missing."""
     from durometer.study.session import is_complete
 
@@ -32,7 +34,7 @@ def run_and_report(source: Source, folder: Path, options: Mapping[str, str | Non
         say(f"page: {(folder / 'report.html').resolve()}")
 
 
-def _run(source: Source, folder: Path, options: Mapping[str, str | None]) -> None:
+def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None]) -> None:
     from durometer.cli._progress import Display
     from durometer.study.config import StudyConfig
     from durometer.study.options import machine_options

@@ -45,7 +45,11 @@ def command(
     width: Annotated[
         int, typer.Option(min=1, help="Samples in lockstep (GPU); outcomes do not depend on it.")
     ] = 1,
+    hold_out_cwe: Annotated[
+        str | None, typer.Option("--hold-out-cwe", help="Attack samples of this CWE alone, as in CWE-78.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Attack one victim on one data file, and prove every success.
@@ -74,6 +78,8 @@ def command(
         unchecked=unchecked,
         device=device,
         width=width,
+        hold_out_cwe=hold_out_cwe,
+        allow_download=allow_download,
     )
     summary = run(campaign, out, workers)
     if json:

@@ -20,7 +20,12 @@ def command(
     data: Annotated[str, typer.Option(help="FORMAT:PATH[#split], as in bigclonebench:DIR#test.")],
     task: Annotated[str | None, typer.Option(help="Task; by default the card's or the head's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    hold_out_cwe: Annotated[
+        str | None, typer.Option("--hold-out-cwe", help="Test on this CWE alone, as in CWE-78.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
@@ -40,13 +45,15 @@ def command(
 
     from durometer.corpora.spec import parse_spec
     from durometer.tasks.base import TASKS
+    from durometer.victims.device import resolved
     from durometer.victims.load import load_victim
 
     spec = parse_spec(data)
     torch.set_num_threads(threads)
-    model = load_victim(victim, allow_download=allow_download, device=device)
+    model = load_victim(victim, allow_download=allow_download, device=resolved(device))
     chosen = TASKS.get(task or task_of(model))()
-    corpus = spec.read(chosen.name, allow_download=allow_download)
+    options = {"hold_out_cwe": hold_out_cwe} if hold_out_cwe else {}
+    corpus = spec.read(chosen.name, options, allow_download=allow_download)
     split = "test" if "test" in corpus.splits else next(iter(corpus.splits))
     samples = corpus.splits[split][:limit]
     corpus = replace(corpus, splits={**corpus.splits, split: samples})
@@ -62,7 +69,7 @@ def command(
     typer.echo(f"{model.name} on {spec} ({chosen.name})")
     _print(numbers)
     typer.echo(f"  floor        {'fitted on the training split' if train else 'from these samples alone'}")
-    cut = sum(model.text.truncated(sample.code) for sample in samples)
+    cut = sum(model.text.truncated(sample.code, sample.other) for sample in samples)
     if cut:
         typer.echo(f"  {cut} snippets are longer than the window of {model.spec.framing.max_length} ids")
 
@@ -103,7 +110,8 @@ def task_of(victim: SavedVictim) -> str:
     if victim.spec.task:
         return str(victim.spec.task)
     head = getattr(victim.spec, "head", None)
-    return "summarization" if head is None else "clone" if head.pair else "vulnerability"
+    pair = victim.spec.framing.between is not None or (head is not None and head.pair)
+    return "summarization" if head is None else "clone" if pair else "vulnerability"
 
 
 def answers(victim: SavedVictim, task: Task, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:

@@ -18,6 +18,7 @@ def command(
     backend: Annotated[str | None, typer.Option(help="in-process, processes or ray.")] = None,
     workers: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …")] = None,
+    allow_download: Annotated[bool, typer.Option(help="Fetch hub ids that are not cached.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -27,7 +28,9 @@ def command(
 
     source = read_yaml(study)
     folder = out or study.parent / f"{study.stem}-run"
-    options = {"backend": backend, "workers": workers, "device": device}
+    options: dict[str, str | bool | None] = {"backend": backend, "workers": workers, "device": device}
+    if allow_download:
+        options["allow_download"] = True
     if dry_run:
         from durometer.cli._dry_run import print_plan
 

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from durometer.corpora.base import Corpus
+    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
     from durometer.victims.presets import EncoderPreset, TrainConfig
     from durometer.victims.saved import SavedVictim
@@ -22,12 +23,21 @@ def command(
     checkpoint: Annotated[
         str | None, typer.Option(help="Fine-tune this card, folder or hub id instead of a preset.")
     ] = None,
+    joined_pairs: Annotated[
+        bool, typer.Option("--joined-pairs", help="Read a pair as one row, as cross-encoders do.")
+    ] = False,
     samples: Annotated[int | None, typer.Option(min=2, help="Use only so many training samples.")] = None,
     epochs: Annotated[float | None, typer.Option(min=0.01, help="Instead of the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Decides weights and order.")] = 123456,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
+    hold_out_cwe: Annotated[
+        str | None, typer.Option("--hold-out-cwe", help="Keep this CWE for testing, as in CWE-78.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = "auto",
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
 ) -> None:
     """Fine-tune a victim; started again after any interruption, it ends with the same weights.
@@ -42,21 +52,27 @@ def command(
 
     from durometer.cli._training import TrainingProgress
     from durometer.corpora.spec import parse_spec
+    from durometer.victims.device import resolved
     from durometer.victims.presets import preset as named
 
     torch.set_num_threads(threads or os.cpu_count() or 1)
     shape, plan = named(preset)
     given = {"epochs": epochs, "learning_rate": learning_rate, "batch": batch}
     plan = plan.model_copy(update={key: value for key, value in given.items() if value is not None})
-    corpus = parse_spec(data).read(task, allow_download=allow_download)
+    options = {"hold_out_cwe": hold_out_cwe} if hold_out_cwe else {}
+    if joined_pairs:
+        shape = shape.model_copy(update={"joined_pairs": True})
+    device = resolved(device)
+    corpus = parse_spec(data).read(task, options, allow_download=allow_download)
     if samples is not None and "train" in corpus.splits:
         corpus = replace(corpus, splits={**corpus.splits, "train": corpus.splits["train"][:samples]})
     work = out / "checkpoints"
     with TrainingProgress() as progress:
         if checkpoint is None:
-            victim: SavedVictim = _from_scratch(corpus, shape, plan, seed, out, progress)
+            victim: SavedVictim = _from_scratch(corpus, shape, plan, seed, out, progress, device)
         else:
-            victim = _fine_tuned(checkpoint, corpus, plan, seed, work, progress, allow_download)
+            loaded = _loaded(checkpoint, seed, allow_download, device)
+            victim = _fine_tuned(loaded, corpus, plan, seed, work, progress)
     probes = corpus.splits.get("test") or corpus.splits["valid"]
     victim.save(out, probes=probes)
     shutil.rmtree(work, ignore_errors=True)
@@ -64,7 +80,13 @@ def command(
 
 
 def _from_scratch(
-    corpus: Corpus, shape: EncoderPreset, plan: TrainConfig, seed: int, out: Path, progress: Progress
+    corpus: Corpus,
+    shape: EncoderPreset,
+    plan: TrainConfig,
+    seed: int,
+    out: Path,
+    progress: Progress,
+    device: str,
 ) -> SavedVictim:
     from durometer.tasks.base import TASKS
 
@@ -84,6 +106,7 @@ def _from_scratch(
         pair=kind.pair,
         classes=len(kind.classes),
         name=out.name,
+        device=device,
         work=work,
         progress=progress,
     )
@@ -94,30 +117,28 @@ def _from_scratch(
     return trained.victim
 
 
+def _loaded(checkpoint: str, seed: int, allow_download: bool, device: str) -> EncoderVictim:
+    from durometer.errors import RefusedError
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.load import load_victim
+
+    victim = load_victim(checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed)
+    if not isinstance(victim, EncoderVictim):
+        raise RefusedError("only classifiers can be fine-tuned further", where=checkpoint)
+    return victim
+
+
 def _fine_tuned(
-    checkpoint: str,
+    victim: EncoderVictim,
     corpus: Corpus,
     plan: TrainConfig,
     seed: int,
     work: Path,
     progress: Progress,
-    allow_download: bool,
 ) -> SavedVictim:
-    from durometer.errors import RefusedError
-    from durometer.victims.huggingface import EncoderVictim
-    from durometer.victims.load import load_victim
     from durometer.victims.train import fine_tune
 
-    victim = load_victim(checkpoint, allow_download=allow_download, untrained_head_seed=seed)
-    if not isinstance(victim, EncoderVictim):
-        raise RefusedError("only classifiers can be fine-tuned further", where=checkpoint)
     victim.spec = victim.spec.model_copy(update={"task": corpus.task})
-    fine_tune(
-        victim,
-        corpus,
-        plan,
-        seed=seed,
-        checkpoint=work / "fine-tune.safetensors",
-        progress=progress,
-    )
+    checkpoint = work / "fine-tune.safetensors"
+    fine_tune(victim, corpus, plan, seed=seed, checkpoint=checkpoint, progress=progress)
     return victim

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durometer.corpora.base import BUILTIN, CORPORA, Corpus
+from durometer.corpora.holdout import hold_out_cwe
 from durometer.corpora.options import DEFAULTS, call
 from durometer.errors import InputError, UnknownNameError
 
@@ -33,7 +34,8 @@ class CorpusSpec:
     ) -> Corpus:
         """Read the corpus with its reader, or generate it.
 
-        ``options`` are the reader's or the generator's own; ``allow_download`` lets ``hub:`` use the network.
+        ``options`` are the reader's or the generator's own, and ``hold_out_cwe`` for any (see ``holdout``);
+        ``allow_download`` lets ``hub:`` use the network.
 
         Raises:
             UnknownNameError: no reader of this name.
@@ -42,6 +44,10 @@ class CorpusSpec:
 
         """
         given = {**self.options, **(options or {})}
+        held_out = given.pop("hold_out_cwe", None)
+        if held_out is not None:
+            whole = replace(self, split=None, options={}).read(task, given, allow_download=allow_download)
+            return self._chosen(hold_out_cwe(whole, str(held_out)))
         if self.format == "hub" and allow_download:
             given["allow_download"] = True
         if self.format in BUILTIN:
@@ -59,6 +65,9 @@ class CorpusSpec:
         corpus = call(self.format, options=options)
         if corpus.task != task:
             raise InputError(f"a corpus for the task {corpus.task}, not {task}", where=self.format)
+        return self._chosen(corpus)
+
+    def _chosen(self, corpus: Corpus) -> Corpus:
         if self.split is None:
             return corpus
         if self.split not in corpus.splits:

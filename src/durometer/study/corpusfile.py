@@ -18,14 +18,16 @@ def known_corpora() -> list[str]:
     return [*BUILTIN, *CORPORA]
 
 
-def load_corpus(name: str, path: str, split: str, task: str, options: Mapping[str, Any]) -> Corpus:
+def load_corpus(
+    name: str, path: str, split: str, task: str, options: Mapping[str, Any], *, allow_download: bool = False
+) -> Corpus:
     """Generate a built-in corpus, or read one with its reader.
 
     Raises:
         InputError: it cannot be read (with file and line), or an option is unknown.
 
     """
-    return CorpusSpec(name, path, split or None).read(task, options)
+    return CorpusSpec(name, path, split or None).read(task, options, allow_download=allow_download)
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:

@@ -40,6 +40,11 @@ class Bench:
     device: str
     news: News
 
+    @property
+    def allow_download(self) -> bool:
+        """Whether a hub id may be fetched."""
+        return bool(self.node.hints.get("allow_download"))
+
     def input(self, role: str) -> Path:
         """Return the folder of the input that plays ``role``."""
         return self.artefacts.path(self.node.inputs[role])
@@ -57,7 +62,12 @@ def make_corpus(bench: Bench, folder: Path) -> None:
     config = bench.node.config
     bench.news("reading", 0, 1, "")
     corpus = load_corpus(
-        config["reader"], bench.node.hints["path"], config["split"], config["task"], config["options"]
+        config["reader"],
+        bench.node.hints["path"],
+        config["split"],
+        config["task"],
+        config["options"],
+        allow_download=bench.allow_download,
     )
     if not corpus.splits.get("test"):
         raise InputError("no test split to attack", where=corpus.name)
@@ -123,7 +133,7 @@ def _loaded(bench: Bench) -> Any:
     if not config["tuned"]:
         from durometer.victims.load import load_victim as load_checkpoint
 
-        return load_checkpoint(card, device=bench.device)
+        return load_checkpoint(card, allow_download=bench.allow_download, device=bench.device)
     from durometer.victims.presets import TrainConfig
     from durometer.victims.pretrained import pretrained_victim
 
@@ -136,6 +146,7 @@ def _loaded(bench: Bench) -> Any:
         classes=max(2, len(task.classes)),
         seed=seed,
         device=bench.device,
+        allow_download=bench.allow_download,
     )
     if task.kind == "generation":
         from durometer.victims.train_generator import tune_generator

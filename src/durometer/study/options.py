@@ -8,7 +8,7 @@ from durometer.errors import InputError
 from durometer.study.config import MachineOptions
 
 
-def machine_options(base: MachineOptions, **given: str | None) -> MachineOptions:
+def machine_options(base: MachineOptions, **given: str | bool | None) -> MachineOptions:
     """Return ``base`` with the given options, checked.
 
     Raises:

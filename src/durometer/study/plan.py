@@ -81,8 +81,11 @@ class Plan:
         return [node for node in self.nodes.values() if node.kind == kind]
 
 
-def plan_study(config: StudyConfig, *, allow_missing: bool = False) -> Plan:
+def plan_study(config: StudyConfig, *, allow_missing: bool = False, allow_download: bool = False) -> Plan:
     """Return the graph of ``config``.
+
+    ``allow_download`` goes to the makers of data and victims as a hint: no name depends on it, and a hub id
+    (``owner/name`` or ``owner/name@revision``) is named by what it says, without asking the network.
 
     With ``allow_missing``, data and checkpoints that are not there yet are listed in ``Plan.missing``; the
     names of what depends on them are then not those that a run will use.
@@ -93,6 +96,7 @@ def plan_study(config: StudyConfig, *, allow_missing: bool = False) -> Plan:
 
     """
     builder = _Builder(config, allow_missing)
+    builder.download = {"allow_download": True} if allow_download else {}
     for task in config.tasks:
         builder.add_task(task)
     if not builder.cells:
@@ -107,6 +111,7 @@ class _Builder:
         self.cells: list[Node] = []
         self.names: dict[str, Any] = {"rename_function_name": config.rename_function_name}
         self.hints: dict[str, Any] = {}
+        self.download: dict[str, bool] = {}
         self.missing: list[str] = []
         self.attacks = [(a.name, essential_attack(a), needs_candidates(a)) for a in config.attacks]
         self.recipes = [
@@ -159,7 +164,13 @@ class _Builder:
         config["source"] = self.fingerprint(path, f"data of {task.label}") if path else ""
         if not path:  # generated from the code of this interpreter
             config["python"] = platform.python_version()
-        return Node("corpus", f"{task.label} data ({reader})", config, {}, {"path": path, "task": task.label})
+        return Node(
+            "corpus",
+            f"{task.label} data ({reader})",
+            config,
+            {},
+            self.download | {"path": path, "task": task.label},
+        )
 
     def victim_node(self, task: TaskConfig, victim: VictimConfig, corpus: Node) -> Node:
         """Return the node of one victim on one task, whose word on training counts more than the victim's."""
@@ -174,7 +185,7 @@ class _Builder:
             config["preset"] = victim.preset
         else:
             config |= {"card": self.card_fingerprint(victim.card), "tuned": bool(victim.training)}
-            hints["card"] = victim.card
+            hints |= {"card": victim.card} | self.download
         return Node("victim", victim.name, config, {"corpus": corpus.name}, hints)
 
     def _add_victim(self, task: TaskConfig, victim: VictimConfig, corpus: Node, tools: Node) -> None:

@@ -41,7 +41,7 @@ class Session:
             DurometerError: something of the study cannot be made.
 
         """
-        plan = plan or plan_study(self.config)
+        plan = plan or plan_study(self.config, allow_download=self.machine.allow_download)
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         artefacts = Artefacts(self.folder)

@@ -28,6 +28,7 @@ def answer_flops(victim: SavedVictim, sample: Sample) -> int:
     network = fp32_twin(victim) if isinstance(victim, EncoderVictim) else None
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.inference_mode():
         if network is not None:
+            assert isinstance(victim, EncoderVictim)
             network.logits(*(network.states(row) for row in rows_of(victim, sample)))
         else:
             victim.forget()
@@ -35,10 +36,9 @@ def answer_flops(victim: SavedVictim, sample: Sample) -> int:
     return int(counter.get_total_flops())
 
 
-def rows_of(victim: SavedVictim, sample: Sample) -> list[torch.Tensor]:
-    """Return the ids of each snippet that one answer reads, [1, length] each, on the victim's device."""
-    other = [sample.other] if victim.spec.head.pair and sample.other is not None else []
-    return [torch.tensor([victim.text(code)], device=victim.device) for code in (sample.code, *other)]
+def rows_of(victim: EncoderVictim, sample: Sample) -> list[torch.Tensor]:
+    """Return the ids of each row that one answer reads, [1, length] each, on the victim's device."""
+    return [torch.tensor([row], device=victim.device) for row in victim.rows(sample)]
 
 
 def fp32_twin(victim: EncoderVictim) -> EncoderNetwork:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
+from pydantic import model_validator
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -30,6 +31,12 @@ class EncoderSpec(VictimSpec):
 
     head: HeadConfig = HeadConfig()
     labels: tuple[int, ...] = (0, 1)  # (1, 0) when logit 0 is the positive class
+
+    @model_validator(mode="after")
+    def _a_pair_is_read_in_one_way(self) -> EncoderSpec:
+        if self.head.pair and self.framing.between is not None:
+            raise ValueError("framing.between joins the halves of a pair: head.pair is for halves read apart")
+        return self
 
 
 class EncoderVictim(SavedVictim):
@@ -84,16 +91,26 @@ class EncoderVictim(SavedVictim):
             VictimError: the head reads pairs and a sample has no ``other``.
 
         """
-        pair = self.spec.head.pair
-        snippets = [sample.code for sample in inputs]
-        if pair:
-            for sample in inputs:
-                if sample.other is None:
-                    raise VictimError(f"sample {sample.id!r} has no second snippet", where=self.name)
-                snippets.append(sample.other)
-        states = self.states([self.text(code) for code in snippets])
-        count = len(inputs)
+        read = [self.rows(sample) for sample in inputs]
+        pair, count = self.spec.head.pair, len(inputs)
+        states = self.states([rows[0] for rows in read] + ([rows[1] for rows in read] if pair else []))
         return self._head(states[:count], states[count:] if pair else None)
+
+    def rows(self, sample: Sample) -> tuple[tuple[int, ...], ...]:
+        """Return the rows of ids that a sample is read as: one, or one for each half of a pair.
+
+        Raises:
+            VictimError: the victim reads pairs and the sample has no ``other``.
+
+        """
+        joined = self.spec.framing.between is not None
+        if not joined and not self.spec.head.pair:
+            return (self.text(sample.code),)
+        if sample.other is None:
+            raise VictimError(f"sample {sample.id!r} has no second snippet", where=self.name)
+        if joined:
+            return (self.text.joined(sample.code, sample.other),)
+        return self.text(sample.code), self.text(sample.other)
 
     @torch.inference_mode()
     def states(self, ids: Sequence[tuple[int, ...]]) -> list[Tensor]:
@@ -134,7 +151,7 @@ class EncoderVictim(SavedVictim):
 
     def visible_bytes(self, sample: Sample) -> int:
         """Return how many leading UTF-8 bytes of ``sample.code`` the window leaves."""
-        return self.text.visible_bytes(sample.code)
+        return self.text.visible_bytes(sample.code, sample.other)
 
     def forget(self) -> None:
         """Empty the memories, as before a timing or after a change of the weights."""

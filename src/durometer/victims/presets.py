@@ -42,6 +42,7 @@ class EncoderPreset(BaseModel):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     pooling: Literal["first", "mean"] = "mean"
     pair_features: Literal["concat", "interaction"] = "interaction"
+    joined_pairs: bool = False  # a pair is one row, a separator between its halves (a cross-encoder)
     pieces: Pieces = "text"
     beams: int = Field(default=10, ge=1)
     max_new: int = Field(default=24, ge=1)

@@ -112,6 +112,7 @@ def pretrain(
     config: TrainConfig,
     *,
     seed: int,
+    device: str = "cpu",
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> MaskedNetwork | TellingNetwork:
@@ -121,12 +122,14 @@ def pretrain(
     torch.manual_seed(derived_seed(seed, "initial weights"))
     values = encoder_config(shape.encoder(tokenizer.get_vocab_size()))
     network = MaskedNetwork(values) if shape.architecture == "encoder" else TellingNetwork(values)
+    network.to(device)
     batches = LengthBatches([len(r) for r in rows], config.batch, seed=seed, stage="pretrain")
 
     def loss_at(step: int) -> Tensor:
         ids, mask = pad_rows([rows[i] for i in batches.at(step)], 1)
         rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
-        corrupted, targets = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)
+        drawn = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)  # on the CPU: the same on every device
+        ids, mask, corrupted, targets = (tensor.to(device) for tensor in (ids, mask, *drawn))
         if isinstance(network, TellingNetwork):
             return network.loss(ids, corrupted, mask, pad=1)
         chosen = targets != IGNORED

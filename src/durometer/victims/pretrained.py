@@ -35,20 +35,24 @@ def pretrained_victim(
     classes: int,
     seed: int,
     device: str = "cpu",
+    allow_download: bool = False,
 ) -> EncoderVictim | GeneratorVictim:
     """Return the victim that fine-tuning starts from; weights that the checkpoint lacks are drawn.
 
-    ``checkpoint`` is a card (``.yaml``, taken as it is), a transformers folder, or a cached hub id.
+    ``checkpoint`` is a card (``.yaml``, taken as it is), a transformers folder, or a hub id, which
+    ``allow_download`` lets be fetched.
 
     Raises:
         InputError: it cannot be read, or its architecture cannot do the task.
 
     """
     if checkpoint.endswith((".yaml", ".yml")):
-        victim = load_victim(checkpoint, device=device, untrained_head_seed=seed)
+        victim = load_victim(
+            checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed
+        )
         assert isinstance(victim, EncoderVictim)
         return victim
-    folder = locate(checkpoint)
+    folder = locate(checkpoint, allow_download=allow_download)
     if kind == "generation":
         return _generator(folder, checkpoint, seed, device)
     card = guess_card(folder, checkpoint)

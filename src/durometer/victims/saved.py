@@ -50,6 +50,8 @@ class VictimSpec(BaseModel):
         values = self.model_dump(mode="json", exclude={"version", "name", "task", "probe", "notes"})
         if not self.structure:  # as before there was such a field, so that hashes stay
             del values["structure"]
+        if self.framing.between is None:
+            del values["framing"]["between"]
         return values
 
 

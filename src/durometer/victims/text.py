@@ -23,7 +23,11 @@ DRIFT_PROBE = "def read(path, n=10):\n    with open(path) as f:\n        return 
 
 
 class Framing(BaseModel):
-    """How a snippet becomes ids. ``max_length`` counts the framing ids too."""
+    """How a snippet becomes ids. ``max_length`` counts the framing ids too.
+
+    ``between``: a pair is one row, these ids between its halves (a cross-encoder; RoBERTa's are ``[2, 2]``);
+    None: each half is a row of its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +35,7 @@ class Framing(BaseModel):
     end: tuple[int, ...] = (2,)
     pad: int = 1
     max_length: int = Field(default=400, ge=4)
+    between: tuple[int, ...] | None = None
     collapse_whitespace: bool = False  # " ".join(code.split())
     lower_case: bool = False
     special_tokens: bool = False  # whether "<s>" in program text becomes the framing id
@@ -80,10 +85,50 @@ class TextEncoder:
         if known is not None:
             return known
         start = time.perf_counter()
-        ids = self.frame(self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids)
+        ids = self.frame(self.ids(code))
         self.seconds += time.perf_counter() - start
         self._memory.put(code, ids)
         return ids
+
+    def joined(self, code: str, other: str) -> tuple[int, ...]:
+        """Return the ids of a pair as one row, at most ``framing.max_length`` of them.
+
+        The longer half is cut first, as transformers' ``longest_first`` does: what one half does not need of
+        its share goes to the other.
+        """
+        known = self._memory.get((code, other))
+        if known is not None:
+            return known
+        start = time.perf_counter()
+        first, second = self.ids(code), self.ids(other)
+        left, right = self.shares(len(first), len(second))
+        frame = self.framing
+        ids = (*frame.begin, *first[:left], *(frame.between or ()), *second[:right], *frame.end)
+        self.seconds += time.perf_counter() - start
+        self._memory.put((code, other), ids)
+        return ids
+
+    def ids(self, code: str) -> list[int]:
+        """Return the ids of a snippet, neither cut nor framed."""
+        ids: list[int] = self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids
+        return ids
+
+    def shares(self, first: int, second: int | None = None) -> tuple[int, int]:
+        """Return how many ids the window has for a snippet of ``first`` ids and a partner of ``second``."""
+        frame = self.framing
+        room = frame.max_length - len(frame.begin) - len(frame.end)
+        if second is None or frame.between is None:
+            return room, room
+        room -= len(frame.between)
+        half = room // 2
+        left = min(first, max(half, room - second))
+        return left, room - left
+
+    def room(self, code: str, other: str | None = None) -> int:
+        """Return how many leading ids of ``code`` the window has room for."""
+        if other is None or self.framing.between is None:
+            return self.shares(0)[0]
+        return self.shares(len(self.ids(code)), len(self.ids(other)))[0]
 
     def normalize(self, code: str) -> str:
         """Return the text as the tokenizer should see it; lone surrogates become ``?``."""
@@ -94,21 +139,15 @@ class TextEncoder:
 
     def frame(self, ids: list[int]) -> tuple[int, ...]:
         """Truncate to the window and add the framing ids."""
-        frame = self.framing
-        room = frame.max_length - len(frame.begin) - len(frame.end)
-        return (*frame.begin, *ids[:room], *frame.end)
+        return (*self.framing.begin, *ids[: self.shares(0)[0]], *self.framing.end)
 
-    def truncated(self, code: str) -> bool:
+    def truncated(self, code: str, other: str | None = None) -> bool:
         """Whether the window cuts this snippet: edits beyond the cut change nothing."""
-        frame = self.framing
-        ids = self.tokenizer.encode(self.normalize(code), add_special_tokens=False).ids
-        return len(ids) > frame.max_length - len(frame.begin) - len(frame.end)
+        return len(self.ids(code)) > self.room(code, other)
 
-    def visible_bytes(self, code: str) -> int:
+    def visible_bytes(self, code: str, other: str | None = None) -> int:
         """Return how many leading UTF-8 bytes of ``code`` the window leaves: edits beyond change nothing."""
-        text = self.normalize(code)
-        frame = self.framing
-        room = frame.max_length - len(frame.begin) - len(frame.end)
+        text, room = self.normalize(code), self.room(code, other)
         offsets = self.tokenizer.encode(text, add_special_tokens=False).offsets
         if len(offsets) <= room:
             return len(code.encode("utf-8", "surrogatepass"))

@@ -44,6 +44,7 @@ def train_encoder(
     pair: bool,
     classes: int = 2,
     name: str = "encoder",
+    device: str = "cpu",
     work: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
@@ -72,11 +73,13 @@ def train_encoder(
             shape,
             config,
             seed=seed,
+            device=device,
             checkpoint=work / "pretrain.safetensors" if work else None,
             progress=progress,
         )
     torch.manual_seed(derived_seed(seed, "head"))
-    network = EncoderNetwork(encoder_config(values), shape.head(pair=pair, classes=classes))
+    joined = pair and shape.joined_pairs
+    network = EncoderNetwork(encoder_config(values), shape.head(pair=pair and not joined, classes=classes))
     if start is not None:
         network.encoder.load_state_dict(start.encoder.state_dict())
     spec = EncoderSpec(
@@ -84,10 +87,10 @@ def train_encoder(
         task=corpus.task,
         encoder=values,
         head=network.head_config,
-        framing=Framing(max_length=shape.max_length),
+        framing=Framing(max_length=shape.max_length, between=(2,) if joined else None),
         labels=tuple(range(classes)),
     )
-    victim = EncoderVictim(network, tokenizer, spec)
+    victim = EncoderVictim(network, tokenizer, spec, device=device)
     best = fine_tune(
         victim,
         corpus,
@@ -104,8 +107,9 @@ class LabelledRows:
 
     def __init__(self, victim: EncoderVictim, samples: Sequence[Sample], where: str) -> None:
         self.pair = victim.spec.head.pair
-        self.first = [victim.text(s.code) for s in samples]
-        self.second = [victim.text(s.other or "") for s in samples] if self.pair else []
+        rows = [victim.rows(sample) for sample in samples]
+        self.first = [row[0] for row in rows]
+        self.second = [row[1] for row in rows] if self.pair else []
         logit_of = {label: index for index, label in enumerate(victim.spec.labels)}
         unknown = sorted({str(s.label) for s in samples if s.label not in logit_of})
         if unknown:
