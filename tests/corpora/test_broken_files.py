@@ -37,8 +37,10 @@ def table(rows: Rows) -> bytes:
 
 
 def parquet(rows: Rows) -> bytes:
+    """Encode all rows, or the last where their columns or types differ (one table has one schema)."""
     file = io.BytesIO()
-    polars.DataFrame(rows[-1:]).write_parquet(file)
+    shapes = {tuple((key, type(value)) for key, value in row.items()) for row in rows}
+    polars.DataFrame(rows if len(shapes) == 1 else rows[-1:]).write_parquet(file)
     return file.getvalue()
 
 
@@ -139,7 +141,7 @@ def test_a_wrong_type_is_named(name: str, tmp_path: Path) -> None:
 def test_an_unknown_label_is_shown(name: str, tmp_path: Path) -> None:
     form = FORMATS[name]
     label = next(key for key in ("label", "target") if key in form.row)
-    good, wrong = {**form.row, label: "0"}, {**form.row, label: "may be"}
+    good, wrong = {**form.row, label: 0}, {**form.row, label: "may be"}
     message = complaint(form.write(tmp_path / "d", name, form.encode([good, wrong])), form.task)
     assert f"{form.line}: field {label!r} is 'may be', not 0 or 1" in message
 
@@ -207,6 +209,42 @@ def test_the_hub_takes_utf8_only(tmp_path: Path) -> None:
     data = json_lines([ROW]).replace(b"return", b"ret\xfcrn")
     message = complaint(FORMATS["hub"].write(tmp_path / "d", "hub", data), "vulnerability")
     assert "#test:1: not UTF-8" in message
+
+
+def long(i: int) -> str:
+    """Return a function of 40 statements of its own; a change of one leaves a near duplicate."""
+    return f"int f{i}(int a) {{\n" + "".join(f"  a += {i}{k} * a;\n" for k in range(40)) + "return a;\n}\n"
+
+
+TEXTS = {
+    "train": [long(1), long(2), long(3)],
+    "test": [long(1) + "\n\n", long(2).replace("a += 220 ", "a -= 777 "), long(4), long(5)],
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_leakage_one_class_and_repeated_ids_are_noted(name: str, tmp_path: Path) -> None:
+    """Of four test snippets, one is in training word for word and one nearly; all have one id and label."""
+    form = FORMATS[name]
+    code = form.field(CODE)
+    if form is PAIRS:
+        texts = [text for split in TEXTS.values() for text in split]
+        (tmp_path / "data.jsonl").write_bytes(json_lines([{code: t, "idx": i} for i, t in enumerate(texts)]))
+        (tmp_path / "train.txt").write_text("0 1 1\n1 2 0\n")
+        (tmp_path / "test.txt").write_text("3 4 1\n5 6 1\n3 4 1\n")
+    else:
+        suffix = "jsonl" if form.encode is json_lines else name
+        for split, texts in TEXTS.items():
+            rows = [{**form.row, code: text, "id": "x", "idx": "x"} for text in texts]
+            (tmp_path / f"{split}.{suffix}").write_bytes(form.encode(rows))
+    notes = read(f"{name}:{tmp_path}", form.task).notes
+    assert notes["test snippets also in train"] == "1 of 4"
+    assert notes["test snippets nearly in train"].startswith("1 of 4 ")
+    repeated = (
+        ("repeated rows in test", "1") if form is PAIRS else ("different rows with one id in test", "3")
+    )
+    assert notes[repeated[0]] == repeated[1]
+    assert form.task == "summarization" or notes["only one class in test"] == "label 1"
 
 
 @pytest.mark.parametrize(

@@ -352,3 +352,36 @@ def test_real_files_are_read_whole(bench_data: Path, spec: str, task: str, sizes
     assert not any(note.startswith("skipped") for note in corpus.notes)
     for samples in corpus.splits.values():
         assert len({s.id for s in samples}) == len(samples)
+
+
+@pytest.mark.bench_data
+def test_real_pairs_without_labels_are_skipped_and_counted(bench_data: Path) -> None:
+    folder = f"bigclonebench:{bench_data / 'bigclonebench'}"
+    labelled = read(f"{folder}#teacher_predictions_label_train", "clone")
+    assert len(labelled.splits["train"]) == 45051
+    with pytest.raises(InputError, match=r"pair without a label \(-1\): 45051 \(teacher_predictions_unlabel"):
+        read(f"{folder}#teacher_predictions_unlabel_train", "clone")
+
+
+@pytest.mark.bench_data
+@pytest.mark.parametrize(
+    ("name", "path", "task"),
+    [
+        ("devign", "devign/test_0_1366.jsonl.gz", "vulnerability"),
+        ("juliet", "juliet-java/data.jsonl.gz", "vulnerability"),
+        ("codesearchnet", "codesearchnet/python_eval.jsonl.gz", "summarization"),
+    ],
+)
+def test_real_lines_damaged_as_in_the_wild_are_skipped_by_line(
+    bench_data: Path, tmp_path: Path, name: str, path: str, task: str
+) -> None:
+    """The two kinds of damage on real records: an escaped quote that JSON has not, a prefix on the line."""
+    records = [text for _, text in lines(bench_data / path)][:60]
+    records[10] = "INFO: " + records[10]
+    records[20:22] = [text[:-1] + ', "said": "it\\\'s"}' for text in records[20:22]]
+    file = f"test_{Path(path).stem}"
+    (tmp_path / file).write_text("\n".join(records), encoding="utf-8")
+    corpus = read(f"{name}:{tmp_path / file}", task)
+    assert len(corpus.splits["test"]) == 57
+    assert corpus.notes["skipped: stray prefix before the record"] == f"1 ({file}:11)"
+    assert corpus.notes["skipped: invalid escape \\' in JSON"] == f"2 ({file}:21, {file}:22)"
