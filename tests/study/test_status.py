@@ -10,10 +10,16 @@ def test_watching_ends_with_the_run(toy, tmp_path):
     process = toy_runs.start(["run", toy, "--out", folder, "--workers", "1"], TOY_SLEEP="0.002")
     while not (folder / "plan.json").exists():
         assert process.poll() is None, toy_runs.finish(process)
+    lines = toy_runs.start(["status", folder, "--watch", "--json"])
     code, out, err = toy_runs.call("status", folder, "--watch")
     assert code == 0, err
     assert toy_runs.finish(process)[0] == 0
     assert "25/25" in out
+    code, out, err = toy_runs.finish(lines)
+    assert code == 0, err
+    looks = [json.loads(line) for line in out.splitlines()]
+    assert [look["complete"] for look in looks] == [False] * (len(looks) - 1) + [True]
+    assert looks[0]["active"]
     code, out, _ = toy_runs.call("status", folder, "--json")
     record = json.loads(out)
     assert record["complete"]

@@ -14,10 +14,12 @@ from durometer.study.calibrate import estimated_seconds
 from durometer.study.config import StudyConfig
 from durometer.study.estimate import Estimate, estimate
 from durometer.study.options import machine_options
-from durometer.study.plan import Node, plan_study
+from durometer.study.plan import Node
 from durometer.study.progress import states_on_disk
 from durometer.study.sizing import choose_workers, worker_bytes
 from durometer.study.source import Source
+from durometer.study.store import plan_in
+from durometer.study.upgrade import reasons
 
 MOST_CELLS = 60
 
@@ -27,7 +29,7 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | bool | 
     config = StudyConfig.from_source(source)
     machine = machine_options(config.machine, **options)
     workers, why = choose_workers(machine, config)
-    plan, artefacts = plan_study(config, allow_missing=True), Artefacts(folder)
+    plan, artefacts = plan_in(folder, config, allow_missing=True), Artefacts(folder)
     states = states_on_disk(plan, artefacts)
 
     def pace(cell: Node) -> float | None:
@@ -42,9 +44,8 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | bool | 
     print(f"{config.name} in {folder}: {why}")
     for node in plan.nodes.values():
         if node.kind != "cell":
-            again = artefacts.why_missing(node) if states[node.name].status != "done" else ""
             mark = "exists    " if states[node.name].status == "done" else "to make   "
-            print(f"  {mark}{node.kind:<9}{node.label}" + (f" ({again})" if again else ""))
+            print(f"  {mark}{node.kind:<9}{node.label}")
     for cell in plan.cells[:MOST_CELLS]:
         state = states[cell.name]
         mark = "finished  " if state.status == "done" else "to attack "
@@ -52,6 +53,8 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | bool | 
     if len(plan.cells) > MOST_CELLS:
         rest = Counter(cell.cell.attack for cell in plan.cells[MOST_CELLS:])
         print("  … and " + ", ".join(f"{count} more cells of {attack}" for attack, count in rest.items()))
+    for reason in reasons(plan, artefacts):
+        print(reason)
     print(summary(cost))
     if plan.missing:
         print("not there yet, and needed (get them, or change the paths in the study file):")

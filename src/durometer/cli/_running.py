@@ -36,17 +36,23 @@ def run_and_report(
 
 def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None]) -> None:
     from durometer.cli._progress import Display
+    from durometer.study.artefacts import Artefacts
     from durometer.study.config import StudyConfig
     from durometer.study.options import machine_options
     from durometer.study.session import Session
     from durometer.study.sizing import choose_workers
+    from durometer.study.store import plan_in
+    from durometer.study.upgrade import reasons
 
     signal.signal(signal.SIGTERM, _terminate)
     config = StudyConfig.from_source(source)
     machine = machine_options(config.machine, **options)
     say(f"{config.name} in {folder}: {choose_workers(machine, config)[1]}")
+    plan = plan_in(folder, config, allow_download=machine.allow_download)
+    for reason in reasons(plan, Artefacts(folder)):
+        say(reason)
     with Display() as display:
-        Session(source.text, config, folder, machine, " ".join(sys.argv)).run(display)
+        Session(source.text, config, folder, machine, " ".join(sys.argv)).run(display, plan)
 
 
 def _write_report(folder: Path) -> None:

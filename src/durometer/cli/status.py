@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.table import Table
 
@@ -23,7 +23,9 @@ def command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every two seconds until it is done.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the state as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the state as JSON; with --watch, one line each time.")
+    ] = False,
 ) -> None:
     """Say how far a run is, from its files alone."""
     from json import dumps
@@ -31,28 +33,42 @@ def command(
     from rich.console import Console
     from rich.live import Live
 
-    from durometer.study.artefacts import Artefacts
     from durometer.study.lock import is_held
-    from durometer.study.progress import mixed_fingerprints, states_on_disk
-    from durometer.study.store import load_plan
+    from durometer.study.progress import mixed_fingerprints
 
-    plan, artefacts = load_plan(run), Artefacts(run)
-    states = states_on_disk(plan, artefacts)
+    looks = _looks(run, watch)
     if json:
-        nodes = [state.to_json() for state in states.values()]
-        complete = all(state.status == "done" for state in states.values())
-        record = {"run": str(run), "active": is_held(run), "complete": complete}
-        print(dumps(record | {"mixed": mixed_fingerprints(states), "nodes": nodes}, indent=1))
+        for states in looks:
+            nodes = [state.to_json() for state in states.values()]
+            complete = all(state.status == "done" for state in states.values())
+            record = {"run": str(run), "active": is_held(run), "complete": complete}
+            record |= {"mixed": mixed_fingerprints(states), "nodes": nodes}
+            print(dumps(record, indent=None if watch else 1), flush=True)
         return
     console = Console()
     if not watch:
-        console.print(table(states, is_held(run)))
+        console.print(table(next(looks), is_held(run)))
         return
-    with Live(table(states, is_held(run)), console=console, auto_refresh=False) as live:
-        while any(state.status != "done" for state in states.values()):
-            time.sleep(WATCH_SECONDS)
-            states = states_on_disk(plan, artefacts)
+    with Live(console=console, auto_refresh=False) as live:
+        for states in looks:
             live.update(table(states, is_held(run)), refresh=True)
+
+
+def _looks(run: Path, watch: bool) -> Iterator[Mapping[str, NodeState]]:
+    """Yield the states of a run folder: once, or again and again until everything is done.
+
+    The plan is read each time: the study may be started again with more in it.
+    """
+    from durometer.study.artefacts import Artefacts
+    from durometer.study.progress import states_on_disk
+    from durometer.study.store import load_plan
+
+    while True:
+        states = states_on_disk(load_plan(run), Artefacts(run))
+        yield states
+        if not watch or all(state.status == "done" for state in states.values()):
+            return
+        time.sleep(WATCH_SECONDS)
 
 
 def table(states: Mapping[str, NodeState], active: bool) -> Table:

@@ -100,14 +100,3 @@ class Artefacts:
                 raise StoreError(
                     f"damaged ({error})", where=str(path), hint=f"Delete {path.parent}: it is made again."
                 ) from None
-
-    def why_missing(self, node: Node) -> str:
-        """Return why a node has to be made again (another version of durometer made it), or ""."""
-        for other in self.folder.glob(f"{node.kind}-*"):
-            meta = self.read_json(other.name, META)
-            if meta["version"] != VERSIONS[node.kind] and meta["config"] == node.config:
-                return (
-                    f"{node.label} exists as version {meta['version']} of {node.kind}; "
-                    f"this durometer makes version {VERSIONS[node.kind]}, whose content differs"
-                )
-        return ""

@@ -4,7 +4,7 @@ A node's key hashes its kind's version, its configuration and the keys of its in
 the plan is known before anything is made, shared nodes are made once, and resuming is making what is not
 on the disk. Options at their defaults are not hashed (see ``essence``): an option that a later version
 adds changes no name. ``VERSIONS`` is raised when code changes what a kind of node contains: only that
-forces finished work to be done again, and :func:`durometer.study.artefacts.why_missing` says so.
+forces finished work to be done again, and :mod:`durometer.study.upgrade` says so.
 """
 
 from __future__ import annotations
@@ -81,11 +81,18 @@ class Plan:
         return [node for node in self.nodes.values() if node.kind == kind]
 
 
-def plan_study(config: StudyConfig, *, allow_missing: bool = False, allow_download: bool = False) -> Plan:
+def plan_study(
+    config: StudyConfig,
+    *,
+    allow_missing: bool = False,
+    allow_download: bool = False,
+    known: Mapping[str, Any] | None = None,
+) -> Plan:
     """Return the graph of ``config``.
 
     ``allow_download`` goes to the makers of data and victims as a hint: no name depends on it, and a hub id
     (``owner/name`` or ``owner/name@revision``) is named by what it says, without asking the network.
+    ``known`` (see :func:`known_sources`) names files that may be gone: what was made of them is what counts.
 
     With ``allow_missing``, data and checkpoints that are not there yet are listed in ``Plan.missing``; the
     names of what depends on them are then not those that a run will use.
@@ -95,7 +102,7 @@ def plan_study(config: StudyConfig, *, allow_missing: bool = False, allow_downlo
         ConfigurationError: include and exclude leave no cell.
 
     """
-    builder = _Builder(config, allow_missing)
+    builder = _Builder(config, allow_missing, known or {})
     builder.download = {"allow_download": True} if allow_download else {}
     for task in config.tasks:
         builder.add_task(task)
@@ -105,8 +112,8 @@ def plan_study(config: StudyConfig, *, allow_missing: bool = False, allow_downlo
 
 
 class _Builder:
-    def __init__(self, config: StudyConfig, allow_missing: bool) -> None:
-        self.config, self.allow_missing = config, allow_missing
+    def __init__(self, config: StudyConfig, allow_missing: bool, known: Mapping[str, Any]) -> None:
+        self.config, self.allow_missing, self.known = config, allow_missing, known
         self.nodes: dict[str, Node] = {}
         self.cells: list[Node] = []
         self.names: dict[str, Any] = {"rename_function_name": config.rename_function_name}
@@ -127,6 +134,8 @@ class _Builder:
 
     def fingerprint(self, path: str, field: str) -> str:
         """Return the hash of a file or folder; note what is not there where the plan may be incomplete."""
+        if path in self.known and not Path(path).exists():
+            return str(self.known[path])
         if self.allow_missing and not Path(path).exists():
             self.missing.append(f"{path} ({field})")
             return f"missing {path}"
@@ -134,6 +143,8 @@ class _Builder:
 
     def card_fingerprint(self, card: str) -> list[str]:
         """Return the hash of a card and of the weights it names; of a hub id, the id."""
+        if card in self.known and not Path(card).exists():
+            return list(self.known[card])
         if not card.endswith((".yaml", ".yml")):
             path = Path(card)
             known = path.exists() or path.is_absolute() or self.allow_missing
@@ -253,6 +264,22 @@ class _Builder:
 
     def finish(self) -> Plan:
         return Plan(self.nodes, tuple(self.cells), tuple(dict.fromkeys(self.missing)))
+
+
+def known_sources(plan: Plan) -> dict[str, Any]:
+    """Return the fingerprints of the files that a plan was made from, by path.
+
+    A run folder that was copied to another machine goes on without them as far as it holds what they became.
+    """
+    found: dict[str, Any] = {}
+    for node in plan.nodes.values():
+        if node.kind == "corpus":
+            found[node.hints["path"]] = node.config["source"]
+        elif node.kind == "victim" and "card" in node.hints:
+            found[node.hints["card"]] = node.config["card"]
+        elif node.kind == "cell" and "candidates" in node.config:
+            found |= {path: node.config["candidates"][key] for key, path in node.hints.items()}
+    return found
 
 
 def _fingerprint(path: Path) -> str:

@@ -15,10 +15,11 @@ from durometer.study.config import MachineOptions, StudyConfig
 from durometer.study.durable import explained, file_sha256, write_atomically
 from durometer.study.lock import RunLock
 from durometer.study.parts import OUTCOMES
-from durometer.study.plan import Plan, plan_study
+from durometer.study.plan import Plan
 from durometer.study.provenance import environment
 from durometer.study.run import Listener, Runner
 from durometer.study.sizing import choose_workers, worker_bytes
+from durometer.study.store import plan_in
 
 STUDY, PLAN, ENVIRONMENT, COMPLETE = "study.yaml", "plan.json", "env.json", "complete.json"
 
@@ -41,7 +42,7 @@ class Session:
             DurometerError: something of the study cannot be made.
 
         """
-        plan = plan or plan_study(self.config, allow_download=self.machine.allow_download)
+        plan = plan or plan_in(self.folder, self.config, allow_download=self.machine.allow_download)
         with explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         artefacts = Artefacts(self.folder)

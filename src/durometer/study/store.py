@@ -20,7 +20,8 @@ import yaml
 from durometer.errors import InputError, StoreError
 from durometer.study.artefacts import Artefacts
 from durometer.study.cells import read_outcomes
-from durometer.study.plan import Node, Plan
+from durometer.study.config import StudyConfig
+from durometer.study.plan import Node, Plan, known_sources, plan_study
 from durometer.study.view import PREDICTIONS_SCHEMA, RunView, VariantRecord
 
 
@@ -43,6 +44,19 @@ def load_plan(folder: Path) -> Plan:
         ) from None
     nodes = {name: Node.from_json(node) for name, node in data["nodes"].items()}
     return Plan(nodes, tuple(nodes[name] for name in data["cells"]))
+
+
+def plan_in(
+    folder: Path, config: StudyConfig, *, allow_missing: bool = False, allow_download: bool = False
+) -> Plan:
+    """Return the plan of ``config`` in a run folder: source files that it was made from may be gone.
+
+    Raises:
+        InputError: a data file or card that cannot be read.
+
+    """
+    known = known_sources(load_plan(folder)) if (folder / "plan.json").exists() else {}
+    return plan_study(config, allow_missing=allow_missing, allow_download=allow_download, known=known)
 
 
 def load_run(folder: Path) -> RunView:
