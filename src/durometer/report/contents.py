@@ -80,6 +80,8 @@ def variants_table(results: Record) -> Table:
         )
     n = results["variants"][0]["accuracy"]["n"] if results["variants"] else 0
     caption = f"On {n} unmodified test samples. Below each rate: its 95 % interval, clustered by snippet."
+    cpu = next((v["efficiency"]["cpu"] for v in results["variants"] if v["efficiency"]), "")
+    caption += f" Times: CPU with {cpu}." if cpu else ""
     return Table("variants", "The variants", caption, columns, tuple(rows))
 
 
