@@ -7,6 +7,9 @@ ours and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -62,6 +65,23 @@ def out_of_memory(error: BaseException) -> bool:
 
 class MissingExtraError(DurometerError):
     """An optional dependency is needed and not installed; the hint names the extra."""
+
+
+@contextmanager
+def extra(name: str, what: str) -> Iterator[None]:
+    """Import inside what the extra ``name`` installs and ``what`` needs.
+
+    Raises:
+        MissingExtraError: one of the packages is not there.
+
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "a package").partition(".")[0]
+        raise MissingExtraError(
+            f"{what} needs {package}, which is not installed", hint=f"pip install 'durometer[{name}]'"
+        ) from error
 
 
 class RefusedError(DurometerError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ def test_contract(kind: str, victim: EncoderVictim, corpus: Corpus, tmp_path: Pa
     assert alone == result.predict(test)[:4]
     with pytest.raises(RefusedError, match="no gradients"):
         gradient_source(loaded)
-    with pytest.raises(RefusedError, match="cannot follow an engine"):
+    library = "onnxruntime" if kind.startswith("onnx") else "openvino"
+    assert loaded.spec.notes["versions"][library] == version(library)
+    with pytest.raises(RefusedError, match="step 1, int8, cannot follow an export"):
         compress(loaded, [Int8()], None, seed=1)
 
 

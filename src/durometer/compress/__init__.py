@@ -44,8 +44,11 @@ def compress(
     result = victim
     for position, step in enumerate(recipe):
         if getattr(result.spec, "kind", "") == "engine":
+            first = recipe[position - 1].kind if position else "an export"
             raise RefusedError(
-                f"{step.kind} cannot follow an engine", hint="Export last, as in [prune, onnx_int8]."
+                f"step {position + 1}, {step.kind}, cannot follow {first}: an engine's weights are compiled",
+                where=victim.name,
+                hint=f"Export last, as in [{step.kind}, {first if position else 'onnx_int8'}].",
             )
         step_seed = derived_seed(seed, "compress", str(position), step.kind)
         folder = work / f"{position}-{step.kind}" if work else None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from durometer.compress.engine_configs import Precision
-from durometer.errors import MissingExtraError, RefusedError
+from durometer.errors import RefusedError, extra
 from durometer.victims.storage import quantize_rows
 
 
@@ -22,15 +22,10 @@ def onnx_files(exported: Any, precision: Precision) -> dict[str, bytes]:
         RefusedError: a matrix stayed in fp32 though int8 was wanted.
 
     """
-    try:
+    with extra("onnx", "an export to ONNX"):
         import onnx
         import onnxscript  # noqa: F401
         from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise MissingExtraError(
-            f"exporting to ONNX needs packages that are not installed ({error.name})",
-            hint="pip install 'durometer[onnx]'",
-        ) from error
     program = torch.onnx.export(exported, dynamo=True, verbose=False)
     assert program is not None
     model = strip(program.model_proto)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from durometer.compress.engine_configs import Precision
-from durometer.errors import MissingExtraError
+from durometer.errors import extra
 from durometer.victims.engine import import_openvino
 from durometer.victims.storage import quantize_rows
 
@@ -25,13 +25,8 @@ def openvino_files(exported: Any, precision: Precision, rows: Sequence[tuple[int
 
     """
     openvino = import_openvino()
-    try:
+    with extra("openvino", "an export to OpenVINO"):
         import nncf
-    except ImportError as error:
-        raise MissingExtraError(
-            "quantizing for OpenVINO needs NNCF, which is not installed",
-            hint="pip install 'durometer[openvino]'",
-        ) from error
     model = openvino.convert_model(exported)
     # NNCF's compressed tables do not compile beside quantized activations (2026.4): we store them ourselves.
     linears_only = nncf.IgnoredScope(types=["Gather"], validate=False)

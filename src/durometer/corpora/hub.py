@@ -15,7 +15,7 @@ from durometer.corpora.base import Corpus
 from durometer.corpora.columns import samples_of
 from durometer.corpora.files import Damage
 from durometer.corpora.splits import WORDS, divided_by_group, finished
-from durometer.errors import InputError, MissingExtraError, RefusedError
+from durometer.errors import InputError, RefusedError, extra
 from durometer.types import Sample
 
 
@@ -87,12 +87,8 @@ def _tables(path: str, name: str | None, revision: str | None, allow_download: b
         raise InputError("no such file or folder", where=path, hint="Give a folder, or owner/data-set.")
     if not local.is_dir() and not allow_download:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # counts only before the library is imported
-    try:
+    with extra("datasets", "a data set of the hub"):
         import datasets
-    except ImportError:
-        raise MissingExtraError(
-            "data sets from the hub need the package datasets", hint="pip install 'durometer[datasets]'"
-        ) from None
     if not local.is_dir() and not allow_download:
         datasets.config.HF_HUB_OFFLINE = True
     source = str(local) if local.is_dir() else path

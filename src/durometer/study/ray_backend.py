@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from durometer.errors import MissingExtraError
+from durometer.errors import extra
 from durometer.study.backends import Handle
 from durometer.study.messages import Event, Task
 
@@ -116,10 +116,6 @@ def _threads() -> Iterator[tuple[str, str]]:
 
 
 def _ray() -> Any:
-    try:
+    with extra("scale", "the backend ray"):
         import ray
-    except ImportError:
-        raise MissingExtraError(
-            "the ray backend needs Ray", hint="Install the extra: pip install 'durometer[scale]'."
-        ) from None
     return ray

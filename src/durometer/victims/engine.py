@@ -25,7 +25,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from durometer.errors import InputError, MissingExtraError, RefusedError
+from durometer.errors import InputError, RefusedError, extra
 from durometer.types import Sample
 from durometer.victims.base import Traits
 from durometer.victims.encoder import EncoderNetwork, Head, encoder_config, head_dropout
@@ -101,9 +101,6 @@ class EngineVictim(EncoderVictim):
     """An ``EncoderVictim`` on the CPU; its encoder is ``files`` in the library that ``spec.engine`` names."""
 
     spec_class: ClassVar[type[VictimSpec]] = EngineSpec
-    self_test_tolerance: ClassVar[float] = (
-        1e-2  # int8 kernels round by the machine, and logits are of order 1
-    )
     network: EngineNetwork
     spec: EngineSpec
 
@@ -139,6 +136,17 @@ class EngineVictim(EncoderVictim):
         )
         return Traits(fingerprint=fingerprint, batch_dependent=engine.batch_dependent, slice_rows=1)
 
+    def self_test_tolerance(self, logits: Tensor) -> float:
+        """Return what other kernels may move: 1 % of the largest logit where activations are int8.
+
+        There a state near the middle of two integers may be rounded the other way. Measured on networks of
+        0.1 and 4 M weights, with other kernels of the same library: at most 0.6 % of the largest logit in
+        int8; in fp32 and with int8 weights 5e-6, as in torch.
+        """
+        if self.spec.engine.precision != "int8":
+            return super().self_test_tolerance(logits)
+        return 1e-2 * max(1.0, float(logits.abs().max()))
+
     def copy(self) -> Self:
         """Refuse: a copy is made to be changed."""
         raise RefusedError(
@@ -172,13 +180,8 @@ class EngineVictim(EncoderVictim):
 
 def start_onnx(model: bytes) -> Run:
     """Return what runs an ONNX model, with as many threads as torch has (errors as in ``attach``)."""
-    try:
+    with extra("onnx", "this victim"):
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError(
-            "this victim runs in ONNX Runtime, which is not installed",
-            hint="pip install 'durometer[onnx]'",
-        ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
@@ -214,13 +217,8 @@ def import_openvino() -> Any:
     import sys
 
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # its importers have a stub
-    try:
+    with extra("openvino", "this victim"):
         import openvino
-    except ImportError as error:
-        raise MissingExtraError(
-            "this victim runs in OpenVINO, which is not installed",
-            hint="pip install 'durometer[openvino]'",
-        ) from error
     return openvino
 
 

@@ -47,8 +47,10 @@ def run_self_test(victim: SavedVictim, path: Path) -> float:
     samples = [Sample(id=i, code=code, other=other, language=lang) for i, code, other, lang in rows]
     actual = victim.logits(samples)
     victim.forget()
-    difference = float((actual - expected).abs().max()) if samples else 0.0
-    if not difference <= victim.self_test_tolerance or not bool(torch.isfinite(actual).all()):
+    if not samples:
+        return 0.0
+    difference = float((actual - expected).abs().max())
+    if not difference <= victim.self_test_tolerance(expected) or not bool(torch.isfinite(actual).all()):
         raise VictimError(
             f"the self-test saved with these weights fails: logits differ by {difference:.3g}",
             where=str(path),
