@@ -157,7 +157,7 @@ def load(victim: str, task: Task, device: str, *, allow_download: bool = False) 
     if not colon or os.sep in victim or victim.endswith((".yaml", ".yml")):
         from durometer.victims.load import load_victim
 
-        return load_victim(victim, allow_download=allow_download, device=device)
+        return load_victim(victim, allow_download=allow_download, device=device, kind=task.kind)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

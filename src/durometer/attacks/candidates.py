@@ -115,7 +115,7 @@ class MaskedLM:
         from transformers import AutoModelForMaskedLM
         from transformers.utils import logging
 
-        from durometer.victims.load import window
+        from durometer.victims.checkpoints import window
 
         logging.disable_progress_bar()
         try:

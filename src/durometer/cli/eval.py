@@ -50,7 +50,12 @@ def command(
 
     spec = parse_spec(data)
     torch.set_num_threads(threads)
-    model = load_victim(victim, allow_download=allow_download, device=resolved(device))
+    model = load_victim(
+        victim,
+        allow_download=allow_download,
+        device=resolved(device),
+        kind=TASKS.get(task)().kind if task else "classification",
+    )
     chosen = TASKS.get(task or task_of(model))()
     options = {"hold_out_cwe": hold_out_cwe} if hold_out_cwe else {}
     corpus = spec.read(chosen.name, options, allow_download=allow_download)

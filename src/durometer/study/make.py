@@ -133,7 +133,12 @@ def _loaded(bench: Bench) -> Any:
     if not config["tuned"]:
         from durometer.victims.load import load_victim as load_checkpoint
 
-        return load_checkpoint(card, allow_download=bench.allow_download, device=bench.device)
+        return load_checkpoint(
+            card,
+            allow_download=bench.allow_download,
+            device=bench.device,
+            kind=task_of(config["task"]).kind,
+        )
     from durometer.victims.presets import TrainConfig
     from durometer.victims.pretrained import pretrained_victim
 

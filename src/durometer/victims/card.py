@@ -23,6 +23,17 @@ from durometer.victims.text import Framing
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
+class Generation(BaseModel):
+    """How a summarizer writes; ``start`` and ``stop`` are ids, the framing's first and last by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    beams: int = Field(default=10, ge=1)  # CodeXGLUE's
+    max_new: int = Field(default=128, ge=1)
+    start: int | None = None
+    stop: int | None = None
+
+
 class VictimCard(BaseModel):
     """How to read a checkpoint folder (or hub id) as a victim of a task.
 
@@ -33,6 +44,7 @@ class VictimCard(BaseModel):
     the file where the folder holds several. ``config`` goes before ``config.json``, or stands for it: sizes
     are read from the weights, ``num_attention_heads`` must be said. ``pooler``: whether a head without a
     dense layer reads the encoder's pooler (BERT's classifiers do, and that is the default).
+    ``generation`` makes it a summarizer, which has no head and no labels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +62,7 @@ class VictimCard(BaseModel):
     pooler: bool | None = None
     pair_head: str | None = None
     labels: tuple[int, ...] = (0, 1)
+    generation: Generation | None = None
     framing: Framing = Framing(max_length=512)
     tokenizer: str | None = None  # file or folder of the tokenizer, where it is not the checkpoint's
     source: str = ""  # where the checkpoint comes from, for people
@@ -58,6 +71,19 @@ class VictimCard(BaseModel):
     def _labels_fit_the_head(self) -> VictimCard:
         if sorted(self.labels) != list(range(self.head.classes)):
             raise ValueError(f"labels must order the {self.head.classes} classes of the head")
+        return self
+
+    @model_validator(mode="after")
+    def _a_summarizer_knows_its_ends(self) -> VictimCard:
+        if self.task == "summarization" and self.generation is None:
+            raise ValueError(
+                "a summarizer needs generation, as in generation: {beams: 10, start: 0, stop: 2}"
+            )
+        if self.generation is not None and (
+            (self.generation.start is None and not self.framing.begin)
+            or (self.generation.stop is None and not self.framing.end)
+        ):
+            raise ValueError("generation needs start and stop where framing has no begin and end")
         return self
 
 

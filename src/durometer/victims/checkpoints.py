@@ -24,6 +24,8 @@ from torch import Tensor
 from durometer.errors import InputError
 from durometer.victims.anatomy import HEAD, unwrapped
 
+UNLIMITED = 1_000_000
+BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
 # Parts of other models' files that a classifier does not use.
 UNUSED = re.compile(
     r"(^|\.)(pooler|lm_head|cls)\.|position_ids$|token_type_ids$|(^|\.)attn\.(masked_)?bias$|final_logits_bias$"
@@ -91,6 +93,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "model_type" not in config:
         raise InputError("no field 'model_type'", where=str(path))
     return config
+
+
+def window(config: Mapping[str, Any]) -> int:
+    """Return how many ids the positions hold; RoBERTa's begin after the padding id, T5's are relative."""
+    if config.get("model_type") == "t5":
+        return UNLIMITED
+    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
+    return positions - 2 if config.get("model_type") == "roberta" else positions
 
 
 def read_tensors(folder: Path, file: str | None = None, *, other: str | None = None) -> dict[str, Tensor]:
@@ -234,7 +244,15 @@ def find_tokenizer(location: Path) -> Tokenizer:
             return Tokenizer.from_file(str(file))
         vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
         if not (vocabulary.is_file() and merges.is_file()):
-            raise InputError("no tokenizer.json, and no vocab.json with merges.txt", where=str(folder))
+            sentences = any(folder.glob("*.model"))  # PLBART and T5 come with SentencePiece's file alone
+            raise InputError(
+                "no tokenizer.json, and no vocab.json with merges.txt",
+                where=str(folder),
+                hint="Write one: transformers.AutoTokenizer.from_pretrained(FOLDER)"
+                ".backend_tokenizer.save('FOLDER/tokenizer.json')."
+                if sentences
+                else "Name the tokenizer's file or folder in the victim card (tokenizer).",
+            )
         tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
     except InputError:
         raise
@@ -242,4 +260,24 @@ def find_tokenizer(location: Path) -> Tokenizer:
         raise InputError(f"not a tokenizer ({error})", where=str(file)) from error
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def fitting(tokenizer: Tokenizer, config: Mapping[str, Any], where: str) -> Tokenizer:
+    """Return the tokenizer.
+
+    Raises:
+        InputError: it gives ids that the model has no embedding for.
+
+    """
+    rows, largest = (
+        int(config["vocab_size"]),
+        max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
+    )
+    if largest >= rows:
+        raise InputError(
+            f"the tokenizer gives ids up to {largest}, and the model knows {rows}",
+            where=where,
+            hint="Is it another model's? Name the right file in the victim card (tokenizer).",
+        )
     return tokenizer

@@ -34,6 +34,23 @@ class GeneratorSpec(VictimSpec):
     kind: str = "generator"
     beams: int = Field(default=10, ge=1)
     max_new: int = Field(default=32, ge=1)
+    start: int | None = None  # the id to write after; the framing's first one by default
+    stop: int | None = None  # the id that ends a summary; the framing's first end by default
+
+    @property
+    def first(self) -> int:
+        """What the summary is written after."""
+        return self.framing.begin[0] if self.start is None else self.start
+
+    @property
+    def last(self) -> int:
+        """What ends the summary."""
+        return self.framing.end[0] if self.stop is None else self.stop
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides answers; ids at their defaults are not named, so that hashes stay."""
+        values = super().identity()
+        return {k: v for k, v in values.items() if k not in ("start", "stop") or v is not None}
 
 
 class GeneratorNetwork(nn.Module):
@@ -164,12 +181,11 @@ class GeneratorVictim(SavedVictim):
         return predictions
 
     def _write(self, ids: tuple[int, ...]) -> Prediction:
-        frame = self.spec.framing
         best = beam_search(
             self.network,
             torch.tensor([ids], device=self.device),
-            begin=frame.begin[0],
-            end=frame.end[0],
+            begin=self.spec.first,
+            end=self.spec.last,
             beams=self.spec.beams,
             max_new=self.spec.max_new,
         )
@@ -179,7 +195,7 @@ class GeneratorVictim(SavedVictim):
     @torch.inference_mode()
     def logits(self, inputs: Sequence[Sample]) -> Tensor:
         """Return the log-probabilities of the first token, [samples, vocabulary]."""
-        begin = self.spec.framing.begin[0]
+        begin = self.spec.first
         rows = [torch.empty(0, self.network.config.get_text_config(decoder=True).vocab_size)]
         for sample in inputs:
             ids = torch.tensor([self.text(sample.code)], device=self.device)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from tokenizers import Tokenizer
 
 from durometer.errors import InputError
 from durometer.rng import derived_seed
 from durometer.victims.anatomy import DEFAULT_HEAD, configuration, fitted_head, head_place
 from durometer.victims.card import VictimCard, read_card
 from durometer.victims.checkpoints import (
+    BOOKKEEPING,
     encoder_prefix,
     find_tokenizer,
+    fitting,
     locate,
     read_config,
     read_head,
     read_tensors,
     split_tensors,
+    window,
     word_table,
 )
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encoder_config
@@ -30,10 +32,9 @@ from durometer.victims.generation import GeneratorVictim
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.saved import CARD, load_exactly
 from durometer.victims.text import Framing
+from durometer.victims.writers import guess_writer, writer_from_card
 
-UNLIMITED = 1_000_000
 DEFAULT_WINDOW = 1024
-BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
 
 
 def load_victim(
@@ -42,6 +43,7 @@ def load_victim(
     allow_download: bool = False,
     device: str = "cpu",
     untrained_head_seed: int | None = None,
+    kind: Literal["classification", "generation"] = "classification",
 ) -> EncoderVictim | GeneratorVictim:
     """Return the victim that ``spec`` names.
 
@@ -50,6 +52,7 @@ def load_victim(
             folder, or a hub id.
         allow_download: whether a hub id may be fetched; it is looked up in the local cache otherwise.
         device: where to compute.
+        kind: what a plain transformers folder or hub id is taken for.
         untrained_head_seed: draw a missing head from this seed instead of refusing (before fine-tuning).
 
     Raises:
@@ -57,13 +60,18 @@ def load_victim(
         VictimError: a saved victim's tokenizer drifted or its self-test fails.
 
     """
+    if not isinstance(spec, VictimCard) and str(spec).endswith((".yaml", ".yml")):
+        spec = read_card(Path(spec))
     if isinstance(spec, VictimCard):
+        if spec.generation is not None:
+            return writer_from_card(spec, spec.generation, allow_download, device)
         return from_card(spec, allow_download, device, untrained_head_seed)
-    if str(spec).endswith((".yaml", ".yml")):
-        return from_card(read_card(Path(spec)), allow_download, device, untrained_head_seed)
     folder = locate(str(spec), allow_download=allow_download)
     if (folder / CARD).is_file():
         return load_saved(folder, device=device)
+    if kind == "generation":
+        card = guess_writer(folder, str(spec))
+        return load_victim(card, allow_download=allow_download, device=device)
     return from_card(guess_card(folder, str(spec)), allow_download, device, untrained_head_seed)
 
 
@@ -103,14 +111,6 @@ def guess_card(folder: Path, name: str) -> VictimCard:
             max_length=min(window(config), DEFAULT_WINDOW),
         ),
     )
-
-
-def window(config: dict[str, Any]) -> int:
-    """Return how many ids the positions hold; RoBERTa's begin after the padding id, T5's are relative."""
-    if config.get("model_type") == "t5":
-        return UNLIMITED
-    positions = int(config.get("max_position_embeddings") or config.get("n_positions") or 512)
-    return positions - 2 if config.get("model_type") == "roberta" else positions
 
 
 def from_card(
@@ -176,26 +176,6 @@ def _whole_head(
             raise InputError("the head reads a pooler, and there is none", where=card.path)
         head |= {name: tensor for name, tensor in pooler.items() if tensor is not None}
     return head
-
-
-def fitting(tokenizer: Tokenizer, config: Mapping[str, Any], where: str) -> Tokenizer:
-    """Return the tokenizer.
-
-    Raises:
-        InputError: it gives ids that the model has no embedding for.
-
-    """
-    rows, largest = (
-        int(config["vocab_size"]),
-        max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
-    )
-    if largest >= rows:
-        raise InputError(
-            f"the tokenizer gives ids up to {largest}, and the model knows {rows}",
-            where=where,
-            hint="Is it another model's? Name the right file in the victim card (tokenizer).",
-        )
-    return tokenizer
 
 
 def _network(

@@ -16,10 +16,18 @@ from torch import Tensor, nn
 from durometer.errors import InputError
 from durometer.rng import derived_seed
 from durometer.victims.anatomy import DEFAULT_HEAD
-from durometer.victims.checkpoints import find_tokenizer, locate, read_config, read_tensors, split_tensors
+from durometer.victims.checkpoints import (
+    BOOKKEEPING,
+    find_tokenizer,
+    locate,
+    read_config,
+    read_tensors,
+    split_tensors,
+    window,
+)
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.huggingface import EncoderVictim
-from durometer.victims.load import BOOKKEEPING, guess_card, load_victim, window
+from durometer.victims.load import guess_card, load_victim
 from durometer.victims.text import Framing
 
 CODE_IDS = {"classification": 512, "generation": 256}  # the papers' input lengths
@@ -50,7 +58,6 @@ def pretrained_victim(
         victim = load_victim(
             checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed
         )
-        assert isinstance(victim, EncoderVictim)
         return victim
     folder = locate(checkpoint, allow_download=allow_download)
     if kind == "generation":

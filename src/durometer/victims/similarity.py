@@ -24,8 +24,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from durometer.errors import InputError
-from durometer.victims.checkpoints import find_tokenizer, locate, read_config
-from durometer.victims.load import DEFAULT_WINDOW, load_saved, window
+from durometer.victims.checkpoints import find_tokenizer, locate, read_config, window
+from durometer.victims.load import DEFAULT_WINDOW, load_saved
 from durometer.victims.saved import CARD, SavedVictim
 from durometer.victims.text import Framing, Memory, TextEncoder
 

@@ -103,18 +103,18 @@ class Rows:
     """Framed code and summaries of a split, tokenised once."""
 
     def __init__(self, victim: GeneratorVictim, samples: Sequence[Sample]) -> None:
-        frame = victim.spec.framing
+        spec = victim.spec
         missing = [s.id for s in samples if not s.reference]
         if missing:
             raise InputError(
                 f"{len(missing)} samples have no reference, first {missing[0]!r}", where=victim.name
             )
         encode = victim.text.tokenizer.encode
-        self.pad = frame.pad
+        self.pad = spec.framing.pad
         self.codes = [victim.text(s.code) for s in samples]
-        room = victim.spec.max_new - 1
+        room = spec.max_new - 1
         self.summaries = [
-            (*frame.begin, *encode(s.reference or "", add_special_tokens=False).ids[:room], *frame.end)
+            (spec.first, *encode(s.reference or "", add_special_tokens=False).ids[:room], spec.last)
             for s in samples
         ]
 
