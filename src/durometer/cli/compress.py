@@ -77,7 +77,9 @@ def command(
     typer.echo(str(out))
     ratios = numbers.pop("ratios")
     for key, value in numbers.items():
-        shown = "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        shown = "–" if value is None else str(value)
+        if isinstance(value, float):
+            shown = f"{value:.4g}" if value < 1000 else f"{value:.0f}"
         ratio = f"  {ratios[key]:.3f} of the original" if ratios.get(key) is not None else ""
         typer.echo(f"  {key:32} {shown}{ratio}")
 
