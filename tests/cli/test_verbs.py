@@ -137,8 +137,10 @@ def test_ls_shows_what_a_compression_takes_and_follows():
     entry = next(entry for entry in json.loads(out) if entry["name"] == "structured_prune")
     assert entry["options"]["importance"] == "magnitude|first_order"
     assert "Michel" in entry["source"]
-    code, out, err = toy_runs.call("ls", "compressions")
+    assert all(entry["source"] and entry["description"] for entry in json.loads(out))
+    code, out, err = toy_runs.call("ls", "compressions", COLUMNS="80")
     assert code == 0, err
+    assert max(map(len, out.splitlines())) <= 80
     assert "importance=magnitude|first_order" in out
 
 

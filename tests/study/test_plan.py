@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from durometer.errors import ConfigurationError
+from durometer.errors import ConfigurationError, InputError
 from durometer.study.config import StudyConfig
 from durometer.study.plan import Node, plan_study
 
@@ -20,6 +20,21 @@ limits: {samples: 10}
 
 def plan(text=STUDY):
     return plan_study(StudyConfig.parse(text))
+
+
+def test_files_that_a_step_reads_name_its_result(tmp_path):
+    file, study = tmp_path / "a.txt", STUDY.replace("[int8, bf16]", "[int8, {kind: distill, teacher: FILE}]")
+    names = []
+    for text in ("0 1 1\n", "0 1 0\n", "0 1 1\n"):
+        file.write_text(text)
+        graph = plan(study.replace("FILE", str(tmp_path / "*.txt")))
+        names.append([node.name for node in graph.of_kind("variant")])
+    assert names[0] == names[2]
+    assert [a == b for a, b in zip(names[0], names[1], strict=True)] == [True, False] * 2
+    assert names[0][0] == plan().of_kind("variant")[0].name, "a step that reads no file has another name"
+    file.unlink()
+    with pytest.raises(InputError, match="no such file"):
+        plan(study.replace("FILE", str(file)))
 
 
 def test_every_node_once_and_inputs_first():

@@ -50,6 +50,10 @@ class Compression(BaseModel, ABC):
 
         """
 
+    def files(self) -> list[str]:
+        """Return the paths that the step reads beside its data: what they hold names its result too."""
+        return []
+
     def describe(self) -> str:
         """Return the step in words, for tables."""
         values = self.model_dump(exclude={"kind"}, exclude_defaults=True)

@@ -125,6 +125,7 @@ class BFloat16(Compression):
     Expanded to fp32 when loaded: the rounding is bf16's, the arithmetic fp32's, rows stay independent.
     """
 
+    source: ClassVar[str] = "Kalamkar et al. 2019: the format"
     kind: Literal["bf16"] = "bf16"
 
     def apply(

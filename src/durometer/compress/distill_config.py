@@ -183,6 +183,15 @@ class Distill(Compression):
 
         return distill(victim, self, data, seed=seed, progress=progress, work=work)
 
+    def files(self) -> list[str]:
+        """See the base class."""
+        from durometer.compress.teacher import files_of
+        from durometer.corpora.spec import parse_spec
+
+        given = [str(path) for path in files_of(self.teacher)] if self.teacher else []
+        unlabelled = parse_spec(self.unlabelled).path if self.unlabelled else ""
+        return [*given, unlabelled] if unlabelled else given
+
     def describe(self) -> str:
         """See the base class."""
         shape = self.shape()

@@ -41,6 +41,7 @@ class Onnx(EngineExport):
 
     library: ClassVar[Literal["onnx", "openvino"]] = "onnx"
     precision: ClassVar[Precision] = "fp32"
+    source: ClassVar[str] = "torch.onnx, ONNX Runtime"
     kind: Literal["onnx"] = "onnx"
 
 
@@ -53,6 +54,7 @@ class OnnxInt8(EngineExport):
 
     library: ClassVar[Literal["onnx", "openvino"]] = "onnx"
     precision: ClassVar[Precision] = "int8"
+    source: ClassVar[str] = "onnxruntime.quantization.quantize_dynamic"
     kind: Literal["onnx_int8"] = "onnx_int8"
 
 
@@ -61,6 +63,7 @@ class OpenVino(EngineExport):
 
     library: ClassVar[Literal["onnx", "openvino"]] = "openvino"
     precision: ClassVar[Precision] = "fp32"
+    source: ClassVar[str] = "OpenVINO"
     kind: Literal["openvino"] = "openvino"
 
 
@@ -69,6 +72,7 @@ class OpenVinoInt8(EngineExport):
 
     library: ClassVar[Literal["onnx", "openvino"]] = "openvino"
     precision: ClassVar[Precision] = "int8 weights"
+    source: ClassVar[str] = "nncf.compress_weights"
     kind: Literal["openvino_int8"] = "openvino_int8"
 
 
@@ -81,6 +85,7 @@ class OpenVinoStaticInt8(EngineExport):
 
     library: ClassVar[Literal["onnx", "openvino"]] = "openvino"
     precision: ClassVar[Precision] = "int8"
+    source: ClassVar[str] = "nncf.quantize; SmoothQuant: Xiao et al., ICML 2023"
     kind: Literal["openvino_static_int8"] = "openvino_static_int8"
     samples: int = Field(default=128, ge=1)
 

@@ -152,6 +152,7 @@ class ExtraTraining(Recovering):
     No smaller. What a recovered variant gains or loses against this one, its compression did.
     """
 
+    source: ClassVar[str] = "a control of ours"
     kind: Literal["extra_training"] = "extra_training"
     recover: Literal["plain", "distill"] = "plain"
 

@@ -39,8 +39,8 @@ def read_predictions(pattern: str, *, pair: bool, classes: int) -> list[Answer]:
     """
     ids = 2 if pair else 1
     answers = []
-    for path in _files(pattern):
-        for number, text in lines(path):
+    for path in files_of(pattern):
+        for number, text in lines(existing(path)):
             if text.strip():
                 answers.append(_answer(text.split(), ids, classes, f"{path}:{number}"))
     if not answers:
@@ -48,14 +48,10 @@ def read_predictions(pattern: str, *, pair: bool, classes: int) -> list[Answer]:
     return answers
 
 
-def _files(pattern: str) -> list[Path]:
+def files_of(pattern: str) -> list[Path]:
+    """Return the files that ``pattern`` names, or the one that is not there."""
     path = Path(pattern).expanduser()
-    if "*" not in path.name:
-        return [existing(path)]
-    found = sorted(path.parent.glob(path.name))
-    if not found:
-        raise InputError("no file has such a name", where=pattern)
-    return found
+    return (sorted(path.parent.glob(path.name)) if "*" in path.name else []) or [path]
 
 
 def _answer(fields: Sequence[str], ids: int, classes: int, where: str) -> Answer:

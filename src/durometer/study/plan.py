@@ -19,7 +19,7 @@ from typing import Any
 
 from durometer.errors import ConfigurationError, InputError
 from durometer.stats.frame import CellKey
-from durometer.study.config import StudyConfig, TaskConfig, VictimConfig, canonical_json
+from durometer.study.config import StudyConfig, TaskConfig, VariantConfig, VictimConfig, canonical_json
 from durometer.study.essence import essential_attack, essential_step, essential_training
 from durometer.study.grid import ORIGINAL, needs_candidates
 from durometer.types import content_hash
@@ -122,7 +122,10 @@ class _Builder:
         self.missing: list[str] = []
         self.attacks = [(a.name, essential_attack(a), needs_candidates(a)) for a in config.attacks]
         self.recipes = [
-            (v.name, {"recipe": [essential_step(step) for step in v.recipe], "seed": v.seed})
+            (
+                v.name,
+                {"recipe": [essential_step(step) for step in v.recipe], "seed": v.seed} | self.files_of(v),
+            )
             for v in config.variants
         ]
         self.proposer = config.candidates.victim if config.candidates else ""
@@ -140,6 +143,14 @@ class _Builder:
             self.missing.append(f"{path} ({field})")
             return f"missing {path}"
         return _fingerprint(Path(path))
+
+    def files_of(self, variant: VariantConfig) -> dict[str, list[str]]:
+        """Return the hashes of files that its steps read beside the corpus; nothing where they read none."""
+        from durometer.compress.base import parse_compression
+
+        steps = [parse_compression({"kind": step.kind} | step.options) for step in variant.recipe]
+        paths = [path for step in steps for path in step.files()]
+        return {"files": [self.fingerprint(p, f"variant {variant.name}") for p in paths]} if paths else {}
 
     def card_fingerprint(self, card: str) -> list[str]:
         """Return the hash of a card and of the weights it names; of a hub id, the id."""
