@@ -1,12 +1,24 @@
 """Study files: what they mean, and what they say when they mean nothing."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from durometer.attacks.base import ATTACKS
+from durometer.compress.base import COMPRESSIONS
 from durometer.errors import ConfigurationError, InputError
-from durometer.study.config import StudyConfig
+from durometer.study.config import (
+    CandidateConfig,
+    Limits,
+    MachineOptions,
+    StudyConfig,
+    TaskConfig,
+    VictimConfig,
+)
 from durometer.study.plan import plan_study
+from durometer.study.presets import preset
 
 MINIMAL = """\
 tasks: [{task: toy, corpus: toy}]
@@ -79,6 +91,21 @@ def test_what_a_task_says_of_training_goes_before_what_its_victims_say():
     assert flaws == clones | {"epochs": 7}
     assert StudyConfig.parse(study.to_yaml()) == study
     assert "tasks[1].training.epoch: " in refused(text.replace("epochs", "epoch"))
+
+
+def test_every_option_that_init_shows_is_one_and_it_shows_all():
+    text = preset("quick").text
+    study = StudyConfig.parse(re.sub(r"(?m)^#(?! \S|$)", "", text))
+    assert {step.kind for variant in study.variants for step in variant.recipe} == set(COMPRESSIONS)
+    assert {attack.kind for attack in study.attacks} == set(ATTACKS)
+    assert {task.task for task in study.tasks} == {"clone", "vulnerability", "summarization"}
+    assert len(study.victims) == 7
+    assert study.candidates
+    assert study.rename_function_name
+    assert study.include
+    for model in (StudyConfig, TaskConfig, VictimConfig, CandidateConfig, Limits, MachineOptions):
+        for field in model.model_fields:
+            assert re.search(rf"\b{field}:", text), f"init does not show `{field}` of {model.__name__}"
 
 
 def test_golden_hash():
