@@ -41,6 +41,12 @@ def test_attack_ptmc_csv(tmp_path: Path) -> None:
     assert (success.identifiers, success.program_length) == (2, 12)
 
 
+def test_words_in_the_place_of_queries_are_no_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(PTMC.replace(",31,", ",many,"))
+    assert read_adversarial_examples(path).examples[1].queries is None
+
+
 def test_alert_columns_and_skipped_rows(tmp_path: Path) -> None:
     path = tmp_path / "alert.csv.gz"
     path.write_bytes(gzip.compress(ALERT.encode()))

@@ -16,6 +16,7 @@ from synthetic_view import HOSTILE, build_view, hostile_view
 
 from durometer.errors import StoreError
 from durometer.report import write_report
+from durometer.report.comparisons import class_names
 from durometer.report.examples import LIMIT_CODE, embedded_examples
 from durometer.report.files import write_text
 
@@ -62,6 +63,13 @@ def test_policy_allows_one_script_and_one_style_by_hash(page: str) -> None:
 def test_method_says_where_each_attack_departs_from_its_paper(page: str, results: dict[str, Any]) -> None:
     assert [m["kind"] for m in results["methods"]] == ["wir_random", "mhm"]
     assert page.count("Departures from the released code") >= 2
+
+
+def test_classes_have_the_names_of_their_task(page: str) -> None:
+    blocks = [json.loads(t) for _, a, t in Reader(page).blocks if a.get("type") == "application/json"]
+    said = next(block["classes"] for block in blocks if "classes" in block and "statuses" in block)
+    assert said == {"clone": ["different", "clone"]}
+    assert class_names("somebody-elses") == []  # the page falls back to "class 0"
 
 
 def test_page_names_no_other_place(page: str) -> None:

@@ -216,8 +216,8 @@ def _example(
         attacked=attacked,
         claimed=_renames(cell("renames")),
         identifiers=_count(cell("identifiers")),
-        program_length=_count(cell("length")),
-        queries=_count(cell("queries")),
+        program_length=_number(cell("length")),
+        queries=_number(cell("queries")),
         attack=_text(cell("attack")) or (_text(cell("kind")) if success else ""),
         language=_text(cell("language")).strip().lower(),
     )
@@ -279,12 +279,20 @@ def _code(value: object, where: str, column: str) -> str:
 
 
 def _count(value: object) -> int | None:
+    """Return a number, or how many names a list of them has."""
     if isinstance(value, list):
         return len(value)
+    number = _number(value)
+    if number is not None:
+        return number
     text = _text(value).strip()
-    if re.fullmatch(r"-?\d+(\.0*)?", text):
-        return int(float(text))
     return len([name for name in text.split(",") if name.strip()]) if text else None
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number; None for anything else, which must not be taken for a count."""
+    text = _text(value).strip()
+    return int(float(text)) if re.fullmatch(r"-?\d+(\.0*)?", text) else None
 
 
 def _text(value: object) -> str:
