@@ -35,12 +35,15 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_file_adds_a_task_that_trains_evaluates_and_is_attacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    said: list[str] = []
+
     def run(*words: str) -> str:
         monkeypatch.setattr("sys.argv", ["durometer", *words])
         with pytest.raises(SystemExit) as stop:
             main()
         captured = capsys.readouterr()
         assert not stop.value.code, captured.err
+        said.append(captured.err)
         return captured.out
 
     victim = str(tmp_path / "victim")
@@ -68,4 +71,6 @@ def test_one_file_adds_a_task_that_trains_evaluates_and_is_attacked(
     assert summary["samples"] == 4
     assert summary["error"] == 0
     assert summary["attacked"] + summary["skipped"] == 4
+    train, _, attacked = said
+    assert all("note: floor_accuracy: " in text for text in (train, attacked))
     assert "defect-type" in run("ls", "tasks")

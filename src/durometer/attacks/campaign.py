@@ -51,7 +51,7 @@ class Campaign:
     hold_out_cwe: str | None = None
     allow_download: bool = False
 
-    @cached_property
+    @property
     def all_samples(self) -> list[Sample]:
         """Every sample of the data, once per id: the attacked set, whose words are the vocabulary.
 
@@ -59,9 +59,19 @@ class Campaign:
             InputError: the data cannot be read, or has no such split (``test`` where none is named).
 
         """
+        return self._read[0]
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What is odd about the data."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[list[Sample], Mapping[str, str]]:
         spec = parse_spec(self.data)
         options = {"hold_out_cwe": self.hold_out_cwe} if self.hold_out_cwe else {}
-        splits = spec.read(self.task, options, allow_download=self.allow_download).splits
+        corpus = spec.read(self.task, options, allow_download=self.allow_download)
+        splits = corpus.splits
         name = next(iter(splits)) if len(splits) == 1 else spec.split or "test"
         if name not in splits:
             raise InputError(
@@ -69,7 +79,7 @@ class Campaign:
                 where=self.data,
                 hint=f"Name one after a #: {', '.join(splits)}.",
             )
-        return list({sample.id: sample for sample in splits[name]}.values())
+        return list({sample.id: sample for sample in splits[name]}.values()), corpus.notes
 
     @property
     def samples(self) -> list[Sample]:

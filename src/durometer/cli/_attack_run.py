@@ -20,6 +20,7 @@ from typing import Any
 
 from durometer.attacks.campaign import Campaign
 from durometer.cli._attack_line import LiveLine, complain_about_errors, say
+from durometer.cli._notes import tell
 from durometer.errors import DurometerError, StoreError, VictimError
 from durometer.stats.frame import CellKey, to_frame, to_row
 from durometer.study.durable import explained, write_atomically
@@ -51,6 +52,7 @@ def run(campaign: Campaign, out: Path, workers: int) -> dict[str, Any]:
     live = LiveLine(len(ids), [row for row, _ in read_parts(parts)])
     times = Counter[str]()
     if missing:
+        tell(campaign.notes)
         source = (
             _alone(campaign, parts, missing) if workers == 1 else _many(campaign, parts, missing, workers)
         )

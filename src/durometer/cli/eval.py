@@ -43,6 +43,7 @@ def command(
 
     import torch
 
+    from durometer.cli._notes import tell
     from durometer.corpora.spec import parse_spec
     from durometer.tasks.base import TASKS
     from durometer.victims.device import resolved
@@ -69,8 +70,7 @@ def command(
     if json:
         print(dumps(numbers | ({"notes": notes} if notes else {})))
         return
-    for name, note in corpus.notes.items():
-        typer.echo(f"note: {name}: {note}", err=True)
+    tell(corpus.notes)
     typer.echo(f"{model.name} on {spec} ({chosen.name})")
     _print(numbers)
     typer.echo(f"  floor        {'fitted on the training split' if train else 'from these samples alone'}")

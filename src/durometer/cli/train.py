@@ -50,6 +50,7 @@ def command(
 
     import torch
 
+    from durometer.cli._notes import tell
     from durometer.cli._training import TrainingProgress
     from durometer.corpora.spec import parse_spec
     from durometer.victims.device import resolved
@@ -64,6 +65,7 @@ def command(
         shape = shape.model_copy(update={"joined_pairs": True})
     device = resolved(device)
     corpus = parse_spec(data).read(task, options, allow_download=allow_download)
+    tell(corpus.notes)
     if samples is not None and "train" in corpus.splits:
         corpus = replace(corpus, splits={**corpus.splits, "train": corpus.splits["train"][:samples]})
     work = out / "checkpoints"
