@@ -2,7 +2,8 @@
 
     python3 benchmarks/cells.py [--size tiny|small] [--cell TASK:ARCHITECTURE]… [--out FILE] [--json]
 
-Prints accuracy (BLEU for summaries) on the test split beside the floor, minutes and peak memory of each cell.
+Prints accuracy (BLEU for summaries) on the test split beside the floor, minutes of CPU and peak memory
+of each cell; ``cells.md`` holds the table.
 Every cell runs in a process of its own, on one thread. With ``--out`` finished cells are added to that file
 and not run again, so that the table may be made in pieces.
 """
@@ -125,12 +126,12 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows))
         return
-    print("| task | architecture | parameters | measure | value | floor | minutes | peak memory |")
+    print("| task | architecture | parameters | measure | value | floor | CPU minutes | peak memory |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
             f"| {row['task']} | {row['architecture']} | {row['parameters'] / 1e6:.2f} M | {row['measure']} | "
-            f"{row['value']:.3f} | {row['floor']:.3f} | {row['minutes']:.1f} | "
+            f"{row['value']:.3f} | {row['floor']:.3f} | {row['cpu_minutes']:.1f} | "
             f"{row['peak_memory_bytes'] / 1e9:.2f} GB |"
         )
 

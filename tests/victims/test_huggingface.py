@@ -119,6 +119,16 @@ def test_damage_is_found_on_load(pairs: Corpus, tmp_path: Path) -> None:
         EncoderVictim.load(tmp_path / "nowhere")
 
 
+def test_a_tokenizer_that_drifted_is_found_without_a_self_test(singles: Corpus, tmp_path: Path) -> None:
+    victim = untrained(singles, pair=False)
+    victim.save(tmp_path)
+    values = json.loads((tmp_path / "tokenizer.json").read_text())
+    values["pre_tokenizer"]["add_prefix_space"] = True  # a library's new default, say
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(VictimError, match=r"other ids than when the model was saved \(from id 1 on\)"):
+        EncoderVictim.load(tmp_path)
+
+
 def test_a_pair_head_needs_pairs(singles: Corpus) -> None:
     with pytest.raises(VictimError, match="no second snippet"):
         untrained(singles, pair=True).predict(singles.splits["test"][:1])
