@@ -14,7 +14,7 @@ from durometer.victims.train import train_encoder
 
 @pytest.mark.slow
 def test_it_beats_the_bigrams_on_templates_that_it_has_not_seen() -> None:
-    """Measured: accuracy 0.75, AUC 0.85, bigrams 0.53; the margins leave room for another machine's last bits."""
+    """Measured: accuracy 0.75, AUC 0.85, bigrams 0.53; margins are for another machine's last bits."""
     torch.set_num_threads(1)
     corpus = builtin_cwe(pairs=1200, seed=1)
     shape = EncoderPreset(vocabulary=1000, hidden=64, layers=2, heads=2, feed_forward=128)
