@@ -119,8 +119,9 @@ def _bargain(results: Record) -> str:
     if not smaller:
         return "No variant is smaller on disk than its original"
     best = min(smaller, key=lambda v: v["size_ratio"])
+    name = _where({**best, "attack": None}, results["variants"])
     words = (
-        f"The smallest variant, {best['variant']}, takes {ratio(best['size_ratio'])} of the bytes and "
+        f"The smallest variant, {name}, takes {ratio(best['size_ratio'])} of the bytes and "
         f"{ratio(best['latency_ratio'])} of the time of its original"
     )
     losses = [

@@ -206,7 +206,7 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
 
 def effects_table(results: Record) -> Table:
     """Return each variant against its original in measures that are ranked: queries and whole cells."""
-    found = results["rank_comparisons"]
+    found = _ordered(results, results["rank_comparisons"])
     columns = (
         *_names(found),
         Column("attack", "Attack", numeric=False),
