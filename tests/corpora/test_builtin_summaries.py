@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.builtin_summaries import builtin_summaries, summary_of
+from durometer.corpora.builtin_summaries import builtin_summaries, stems, summary_of
 from durometer.errors import InputError
 from durometer.tasks.summarization import Summarization
 
@@ -79,6 +79,15 @@ def test_copying_the_nearest_summary_is_a_weak_floor(corpus: Corpus) -> None:
 )
 def test_first_sentence(docstring: str, summary: str) -> None:
     assert summary_of(docstring) == summary
+
+
+def test_named_keeps_what_can_be_told_from_the_name() -> None:
+    assert stems("getFileNames") & stems("Return the names of it")
+    assert not stems("get_it") & stems("Return the set of names, and get it")
+    corpus = builtin_summaries(seed=1, documented=300, max_tokens=64, named=True)
+    for samples in corpus.splits.values():
+        assert all(stems(s.meta["function"]) & stems(s.reference or "") for s in samples)
+    assert any("name" in note for note in corpus.notes.values())
 
 
 def test_errors_say_what_to_do() -> None:

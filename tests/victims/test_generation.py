@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from durometer.compress.prune_configs import MagnitudePrune
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError, RefusedError
 from durometer.types import Sample
-from durometer.victims.generation import GeneratorVictim, beam_search
+from durometer.victims.generation import GeneratorVictim, beam_search, repeats
 from durometer.victims.measure import size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
-from durometer.victims.train_generator import Rows, train_generator
+from durometer.victims.train_generator import Rows, learn_to_copy, train_generator
 
 VERBS = ["load", "parse", "merge", "write"]
 NOUNS = ["rows", "files", "names", "pages"]
@@ -46,7 +48,7 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="module", params=["encoder", "decoder", "encoder-decoder"])
 def victim(request: Any, corpus: Corpus) -> GeneratorVictim:
     sizes = {"vocabulary": 350, "hidden": 48, "layers": 1, "heads": 2, "feed_forward": 64, "max_length": 64}
-    plan = TrainConfig(epochs=16, batch=16, learning_rate=3e-3, evaluations=2)
+    plan = TrainConfig(pretrain_epochs=0, epochs=16, batch=16, learning_rate=3e-3, evaluations=2)
     return train_generator(
         corpus, EncoderPreset(architecture=request.param, **sizes), plan, seed=1, beams=4, max_new=12
     )
@@ -98,6 +100,19 @@ def test_the_lean_decoder_writes_what_the_librarys_writes_to_the_bit(
         assert ours == theirs
 
 
+def test_nothing_is_written_twice_where_that_is_forbidden(victim: GeneratorVictim, corpus: Corpus) -> None:
+    assert repeats([1, 2, 3, 1], 2) == [2]
+    assert repeats([1, 2, 3, 1, 2], 3) == [3]
+    assert repeats([1, 2], 1) == [1, 2]
+    assert repeats([1], 3) == []
+    ids = torch.tensor([victim.text(corpus.splits["test"][0].code)])
+    with torch.inference_mode():
+        free = beam_search(victim.network, ids, begin=0, end=400, beams=2, max_new=30)  # it cannot end
+        held = beam_search(victim.network, ids, begin=0, end=400, beams=2, max_new=30, no_repeat=2)
+    pairs = [list(pairwise(row)) for row in (free.ids, held.ids)]
+    assert [len(set(row)) == len(row) for row in pairs] == [False, True]
+
+
 @pytest.mark.parametrize("recipe", [[Int8()], [MagnitudePrune(sparsity=0.3)]])
 def test_compressed_summarizers_reload(
     recipe: list[Compression], victim: GeneratorVictim, corpus: Corpus, tmp_path: Path
@@ -114,3 +129,17 @@ def test_what_cannot_be_done_is_refused(victim: GeneratorVictim, corpus: Corpus)
         compress(victim, [Distill(attention=1.0)], corpus, seed=1)
     with pytest.raises(InputError, match="no reference"):
         Rows(victim, [Sample(id="x", code="a", language="python", label=1)])
+
+
+@pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
+def test_pretraining_teaches_to_write_what_was_read(architecture: Any, corpus: Corpus) -> None:
+    shape = EncoderPreset(architecture=architecture, hidden=48, layers=1, heads=2, feed_forward=64)
+    shape = shape.model_copy(update={"vocabulary": 350, "max_length": 40, "pieces": "words", "copies": True})
+    plan = TrainConfig(pretrain_epochs=0, epochs=0.01, batch=16)
+    victim = train_generator(corpus, shape, plan, seed=1, beams=1, max_new=8)
+    train = corpus.splits["train"]
+    rows = Rows(victim, [replace(sample, reference=sample.code) for sample in train])
+    before = rows.mean_loss(victim.network)
+    plan = plan.model_copy(update={"pretrain_epochs": 4.0, "pretrain_learning_rate": 5e-3})
+    learn_to_copy(victim, train, plan, seed=1)
+    assert rows.mean_loss(victim.network) < 0.6 * before

@@ -25,9 +25,12 @@ from durometer.errors import InputError
 from durometer.types import Sample, content_hash
 
 WORDS = re.compile(r"[A-Za-z]{2,}")
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 FEWEST_WORDS, MOST_WORDS = 3, 30
 # Not after a single letter, as in "e.g. this".
 SENTENCE_END = re.compile(r"(?<=[\w)`'\"][\w)`'\"])[.:](?:\s|$)")
+# What a name and a sentence may share by chance, as stems.
+COMMON = {"the", "and", "for", "with", "from", "that", "this", "not", "get", "set", "retu", "self"}
 Documented = tuple[Function, str]
 Source = Literal["stdlib", "installed", "both"]
 
@@ -39,6 +42,7 @@ def builtin_summaries(
     max_functions: int | None = None,
     documented: int | None = None,
     max_tokens: int = 256,
+    named: bool = False,
     test_samples: int | None = None,
 ) -> Corpus:
     """Return (function, summary) samples split by top-level package, the same for the same arguments.
@@ -51,6 +55,7 @@ def builtin_summaries(
         max_functions: read only so many functions of each tree, documented or not (for quick runs).
         documented: read only so many documented functions of each tree.
         max_tokens: longest function in words and signs.
+        named: keep only functions whose summary has a word of their name: an easier task, said in the notes.
         test_samples: keep only so many of the test split, spread over its packages.
 
     Raises:
@@ -68,6 +73,7 @@ def builtin_summaries(
             (function, summary)
             for function in harvest(root, min_tokens=15, **size, seed=seed, documented=documented is not None)
             if (summary := summary_of(function.docstring))
+            and (not named or stems(function.name) & stems(summary))
         ]
         for name, root in roots.items()
         if source in (name, "both")
@@ -83,6 +89,8 @@ def builtin_summaries(
         "source": f"{source}, {sys.implementation.name} {version}",
         "functions": f"{len(usable)} documented (content {content_hash(*(f.source for f in usable))})",
     }
+    if named:
+        notes["summaries"] = "only those that have a word of the function's name"
     return Corpus("builtin-summaries", "summarization", splits, notes)
 
 
@@ -115,6 +123,12 @@ def summary_of(docstring: str) -> str:
     if ">>>" in sentence or "->" in sentence or sentence.startswith((":", "@")):
         return ""
     return sentence if FEWEST_WORDS <= len(WORDS.findall(sentence)) <= MOST_WORDS else ""
+
+
+def stems(text: str) -> set[str]:
+    """Return the first four letters of each word of a name or a sentence that says something."""
+    words = WORDS.findall(HUMP.sub(" ", text).replace("_", " "))
+    return {word.lower()[:4] for word in words if len(word) > 2} - COMMON
 
 
 def _sample(split: str, i: int, function: Function, summary: str) -> Sample:

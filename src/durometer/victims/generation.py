@@ -29,13 +29,17 @@ ANSWERS = 4096  # summaries remembered by ids
 
 
 class GeneratorSpec(VictimSpec):
-    """A generating victim. ``beams`` is 10 in CodeXGLUE; ``max_new`` counts the tokens of a summary."""
+    """A generating victim. ``beams`` is 10 in CodeXGLUE; ``max_new`` counts the tokens of a summary.
+
+    ``no_repeat`` forbids it to write a row of so many tokens twice (0: CodeXGLUE does not).
+    """
 
     kind: str = "generator"
     beams: int = Field(default=10, ge=1)
     max_new: int = Field(default=32, ge=1)
     start: int | None = None  # the id to write after; the framing's first one by default
     stop: int | None = None  # the id that ends a summary; the framing's first end by default
+    no_repeat: int = Field(default=0, ge=0)
 
     @property
     def first(self) -> int:
@@ -48,9 +52,9 @@ class GeneratorSpec(VictimSpec):
         return self.framing.end[0] if self.stop is None else self.stop
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides answers; ids at their defaults are not named, so that hashes stay."""
-        values = super().identity()
-        return {k: v for k, v in values.items() if k not in ("start", "stop") or v is not None}
+        """Return what decides answers; what is at its default is not named, so that hashes stay."""
+        values, defaults = super().identity(), {"start": None, "stop": None, "no_repeat": 0}
+        return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}
 
 
 class GeneratorNetwork(nn.Module):
@@ -120,11 +124,19 @@ class Written(NamedTuple):
 
 
 def beam_search(
-    network: GeneratorNetwork, ids: Tensor, *, begin: int, end: int, beams: int, max_new: int
+    network: GeneratorNetwork,
+    ids: Tensor,
+    *,
+    begin: int,
+    end: int,
+    beams: int,
+    max_new: int,
+    no_repeat: int = 0,
 ) -> Written:
     """Return the best answer to one row of ids [1, length] by mean token log-probability.
 
-    Stops when ``beams`` answers are finished, or no open beam can become better than the worst of them.
+    Stops when ``beams`` answers are finished, or no open beam can become better than the worst of them. With
+    ``no_repeat`` no row of so many tokens is in it twice.
     """
     scores, cache, states = network.start(ids, begin, beams)
     totals, tokens = scores[0].topk(beams)
@@ -142,11 +154,19 @@ def beam_search(
         if open_best == -torch.inf or (len(finished) == beams and finished[-1].score >= open_best / max_new):
             break
         scores = totals[:, None] + network.step(tokens, cache, states)
+        for beam, row in enumerate(written if no_repeat else ()):
+            scores[beam, repeats(row, no_repeat)] = -torch.inf
         totals, flat = scores.reshape(-1).topk(beams)
         origins, tokens = flat // scores.shape[1], flat % scores.shape[1]
         cache.reorder_cache(origins)
         written = [[*written[int(o)], int(t)] for o, t in zip(origins, tokens, strict=True)]
     return finished[0]
+
+
+def repeats(row: list[int], size: int) -> list[int]:
+    """Return the tokens with which ``row`` would end in ``size`` tokens that it has in it already."""
+    last = row[len(row) - size + 1 :]
+    return [row[i + size - 1] for i in range(len(row) - size + 1) if row[i : i + size - 1] == last]
 
 
 class GeneratorVictim(SavedVictim):
@@ -188,6 +208,7 @@ class GeneratorVictim(SavedVictim):
             end=self.spec.last,
             beams=self.spec.beams,
             max_new=self.spec.max_new,
+            no_repeat=self.spec.no_repeat,
         )
         text = self.text.tokenizer.decode(list(best.ids), skip_special_tokens=True)
         return Prediction(text=" ".join(text.split()), score=best.score)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 
@@ -69,3 +69,13 @@ def _attend(attention: Any, hidden: Tensor, keys: Tensor, values: Tensor) -> Ten
     mixed = functional.scaled_dot_product_attention(query, keys, values, scale=attention.scaling)
     result: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))
     return result
+
+
+def ready_to_copy(model: Any) -> None:
+    """Let the cross-attention of drawn weights pass on what it reads as it is (identity).
+
+    Our own, for minutes of training: embeddings are tied, so an attended word is a likely word.
+    """
+    for layer in model.model.decoder.layers:
+        nn.init.eye_(layer.encoder_attn.v_proj.weight)
+        nn.init.eye_(layer.encoder_attn.out_proj.weight)

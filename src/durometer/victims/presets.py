@@ -26,8 +26,9 @@ class EncoderPreset(BaseModel):
     """The shape of a from-scratch network. ``max_length`` counts ids, the framing included.
 
     ``architecture``: RoBERTa (``encoder``), GPT-2 (``decoder``) or PLBART (``encoder-decoder``, with
-    ``layers`` on each side). ``pieces``: what the tokenizer reads, see ``train_tokenizer``. ``beams`` and
-    ``max_new`` (tokens of a summary) are for summarizers.
+    ``layers`` on each side). ``pieces``: what the tokenizer reads, see ``train_tokenizer``. ``beams``,
+    ``max_new``, ``no_repeat`` (see ``GeneratorSpec``) and ``copies`` (see ``plbart.ready_to_copy``) are for
+    summarizers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,8 @@ class EncoderPreset(BaseModel):
     pieces: Pieces = "text"
     beams: int = Field(default=10, ge=1)
     max_new: int = Field(default=24, ge=1)
+    no_repeat: int = Field(default=0, ge=0)
+    copies: bool = False
 
     def encoder(self, vocabulary: int) -> dict[str, Any]:
         """Return the transformers configuration for a tokenizer of ``vocabulary`` entries."""
@@ -98,7 +101,7 @@ class EncoderPreset(BaseModel):
             "decoder_start_token_id": 2,
             # PLBART's own 0.02 is for 768 wide: at 48 it wrote one sentence for everything after 320 steps,
             # with 0.1 every sentence right.
-            "init_std": 0.1,
+            "init_std": 0.05 if self.copies else 0.1,
         }
 
     def generator(self, vocabulary: int, max_new: int) -> dict[str, Any]:
@@ -166,6 +169,22 @@ for _size in ("tiny", "small"):
             ),
             _plan.model_copy(update={"pretrain_epochs": 0.0}),
         )
+for _size, _words in (("tiny", 1000), ("small", 3000)):
+    _shape, _plan = PRESETS[f"{_size}-encoder-decoder"]
+    PRESETS[f"{_size}-summarizer"] = (
+        _shape.model_copy(
+            update={
+                "vocabulary": _words,
+                "max_length": 64,
+                "pieces": "words",
+                "copies": True,
+                "beams": 2,
+                "max_new": 16,
+                "no_repeat": 2,
+            }
+        ),
+        TrainConfig(pretrain_epochs=5, pretrain_learning_rate=5e-3, epochs=3, learning_rate=2e-3, batch=16),
+    )
 
 
 def preset(name: str) -> tuple[EncoderPreset, TrainConfig]:

@@ -1,8 +1,14 @@
-"""From a summarization corpus to a small generator: teacher forcing, best validation loss kept."""
+"""From a summarization corpus to a small generator: teacher forcing, best validation loss kept.
+
+Decoders and encoder-decoders may be pre-trained for a moment: they write the beginning of a snippet from a
+damaged copy of it, and know how to copy a name before they see a summary. A fresh decoder behind an encoder
+is not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,12 +17,14 @@ from torch.nn import functional
 
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError
-from durometer.rng import derived_seed
+from durometer.rng import derived_seed, stream
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.loop import Progress, optimise, silent
+from durometer.victims.plbart import ready_to_copy
 from durometer.victims.presets import EncoderPreset, TrainConfig
+from durometer.victims.pretrain import corrupt, pretraining_plan
 from durometer.victims.text import Framing
 from durometer.victims.tokenizer import snippets, train_tokenizer
 from durometer.victims.train import fine_tuning_plan
@@ -53,6 +61,9 @@ def train_generator(
     torch.manual_seed(derived_seed(seed, "generator"))
     max_new = max_new or shape.max_new
     values = shape.generator(tokenizer.get_vocab_size(), max_new)
+    network = GeneratorNetwork(values)
+    if shape.copies and network.lean:
+        ready_to_copy(network.encoder)
     spec = GeneratorSpec(
         name=name,
         task=corpus.task,
@@ -60,10 +71,43 @@ def train_generator(
         framing=Framing(max_length=shape.max_length),
         beams=beams or shape.beams,
         max_new=max_new,
+        no_repeat=shape.no_repeat,
     )
-    victim = GeneratorVictim(GeneratorNetwork(values), tokenizer, spec)
+    victim = GeneratorVictim(network, tokenizer, spec)
+    if config.pretrain_epochs and shape.architecture != "encoder":
+        learn_to_copy(victim, train, config, seed=seed, work=work, progress=progress)
     tune_generator(victim, corpus, config, seed=seed, work=work, progress=progress)
     return victim
+
+
+def learn_to_copy(
+    victim: GeneratorVictim,
+    samples: Sequence[Sample],
+    config: TrainConfig,
+    *,
+    seed: int,
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Train in place for ``config.pretrain_epochs`` to write each snippet's first ids from a damaged copy."""
+    rows = Rows(victim, [replace(sample, reference=sample.code) for sample in samples])
+    batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage="pretrain")
+    size = victim.text.tokenizer.get_vocab_size()
+
+    def loss_at(step: int) -> Tensor:
+        batch = batches.at(step)
+        ids, mask = pad_rows([rows.codes[i] for i in batch], rows.pad)
+        rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
+        return rows.loss(victim.network, batch, corrupt(ids, mask, size, rng)[0])
+
+    optimise(
+        victim.network,
+        pretraining_plan(config, batches),
+        loss_at,
+        seed=seed,
+        checkpoint=work / "pretrain.safetensors" if work else None,
+        progress=progress,
+    )
 
 
 def tune_generator(
@@ -123,16 +167,22 @@ class Rows:
         """Ids of each row's code."""
         return [len(code) for code in self.codes]
 
-    def answers(self, network: GeneratorNetwork, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return logits [rows, answer length, vocabulary] and targets, ``IGNORED`` where there is none."""
+    def answers(
+        self, network: GeneratorNetwork, batch: Sequence[int], read: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits [rows, answer length, vocabulary] and targets, ``IGNORED`` where there is none.
+
+        ``read`` stands for the batch's padded code.
+        """
         ids, mask = pad_rows([self.codes[i] for i in batch], self.pad)
+        ids = ids if read is None else read
         answers, known = pad_rows([self.summaries[i] for i in batch], self.pad)
         targets = answers.masked_fill(known == 0, IGNORED)[:, 1:]
         return network.logits(ids, mask, answers[:, :-1]), targets
 
-    def loss(self, network: GeneratorNetwork, batch: Sequence[int]) -> Tensor:
-        """Return the mean cross-entropy of the summaries' tokens."""
-        logits, targets = self.answers(network, batch)
+    def loss(self, network: GeneratorNetwork, batch: Sequence[int], read: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy of the summaries' tokens; ``read`` as in :meth:`answers`."""
+        logits, targets = self.answers(network, batch, read)
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
 
     @torch.inference_mode()
