@@ -3,6 +3,7 @@
     python benchmarks/scaling.py                 planning 10,000 cells; two workers against one
     python benchmarks/scaling.py --memory        the driver's peak memory at 10,000 to 100,000 outcomes
     python benchmarks/scaling.py --paper         docs/scaling.md's tables, from the rates below
+    python benchmarks/scaling.py --gpu           the same from the rates of the GPU here, measured in a minute
     python benchmarks/scaling.py --forward       a 125 M-parameter model's forward pass on one thread here
 
 The victim of the throughput runs costs a fixed amount of arithmetic, so that the figures speak about the
@@ -21,6 +22,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from durometer.study.calibrate import BEAMS, MEMO_SHARE, PYTHON_SECONDS, SNIPPET_IDS, SUMMARY_TOKENS
+from durometer.study.estimate import PUBLISHED_QUERIES
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "tests" / "study" / "plugins"
@@ -160,75 +164,112 @@ def forward_ms(length: int) -> float:
     return 1000 * min(times)
 
 
+def device_rates(device: str) -> dict[str, float]:
+    """Return FLOP/s of a forward pass of 16 × 256 ids, and seconds of a decoding step of 10 beams.
+
+    In fp32 and without TF32, as victims are attacked; both of base size (12 layers of 768), drawn weights.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    def seconds(work, repeats: int) -> float:
+        times = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            work()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - started)
+        return statistics.median(times[repeats // 3 :])
+
+    config = AutoConfig.for_model("roberta", max_position_embeddings=514)
+    encoder = AutoModel.from_config(config).to(device).eval()
+    decoder = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2")).to(device).eval()
+    ids = torch.randint(5, 50_000, (16, 256), device=device)
+    with torch.inference_mode():
+        forward = seconds(lambda: encoder(input_ids=ids), 12 if device.startswith("cuda") else 3)
+        cache = decoder(input_ids=ids[:1, :200], use_cache=True).past_key_values
+        cache.batch_repeat_interleave(BEAMS)
+        step = seconds(lambda: decoder(input_ids=ids[:BEAMS, :1], past_key_values=cache), SUMMARY_TOKENS)
+    return {"flops": 2 * ENCODER_WEIGHTS * 16 * 256 / forward, "step_seconds": step}
+
+
 # --- the published study on paper: see docs/scaling.md for where each number comes from ---
 MODELS, VARIANTS = 3, 4
-DATA = {  # test samples, ids of code a query, share that the victim gets right and can be attacked
-    "clone (BigCloneBench)": (4000, 256, 0.95),
-    "vulnerability (Devign)": (2732, 400, 0.62),
-    "summarization (CodeSearchNet Java)": (4000, 200, 0.9),
-    "summarization (TL-CodeSum)": (4000, 200, 0.9),
+DATA = {  # test samples, share that the victim gets right and can be attacked
+    "clone (BigCloneBench)": (4000, 0.95),
+    "vulnerability (OWASP Benchmark)": (548, 0.9),  # a fifth of its 2,740 cases
+    "vulnerability (Devign)": (2732, 0.62),
+    "summarization (CodeSearchNet Java)": (4000, 0.9),
 }
-QUERIES = {"alert": 396, "beam": 327, "mhm": 591, "wir_random": 101}  # a sample (design notes, Devign)
-DUPLICATES = {"alert": 0.44, "beam": 0.20, "mhm": 0.14, "wir_random": 0.22}  # answered from the memo
 ENCODER_WEIGHTS = 85e6  # of a base model, without embeddings
-SUMMARY_TOKENS, BEAMS, PROJECTION_WEIGHTS = 16, 10, 38.6e6
-GPU_FLOPS = 0.35 * 312e12  # assumed: an A100's bf16 peak at 35 % utilisation
-GPU_STEP_SECONDS = 0.012  # assumed: one decoding step of 12 layers (kernel launches, whatever the batch)
+PROJECTION_WEIGHTS = 38.6e6
+GPU_FLOPS = 12e12  # assumed: an A100 in fp32 at 60 % of its 19.5 TFLOP/s; --gpu measures
+GPU_STEP_SECONDS = (
+    0.012  # assumed: one decoding step of 12 layers (kernel launches, whatever the batch); --gpu
+)
 MLM_ROWS = 8.6 * 3 * 60  # identifiers × occurrences × ranks a snippet (ALERT's candidates), once a snippet
-CPU_OVERHEAD = 0.0005  # seconds of Python a query: edits, checks, tokens (attacks.md)
+RELEASED_MINUTES = (0.8, 6.5)  # a sample on a GPU: means over the results that the attacks' authors released
 
 
-def paper(cpu_flops: float, lockstep: int) -> dict[str, object]:
+def paper(cpu_flops: float, gpu_flops: float, step_seconds: float, lockstep: int) -> dict[str, object]:
     """Return queries and hours of the published study on three machines.
 
     ``lockstep``: summaries that a GPU writes at once; this version writes one (with all its beams).
     """
+    attacks = list(PUBLISHED_QUERIES.items())
     rows = []
-    for name, (samples, ids, attackable) in DATA.items():
-        queries = samples * attackable * sum(QUERIES.values()) * MODELS * VARIANTS
-        unique = sum(q * (1 - DUPLICATES[a]) for a, q in QUERIES.items())
-        forwards = samples * attackable * unique * MODELS * VARIANTS
+    for name, (samples, attackable) in DATA.items():
+        ids = SNIPPET_IDS[name.partition(" ")[0]]
+        queries = samples * attackable * sum(q for _, q in attacks) * MODELS * VARIANTS
+        forwards = samples * attackable * sum(q * (1 - MEMO_SHARE[a]) for a, q in attacks) * MODELS * VARIANTS
         read = 2 * ENCODER_WEIGHTS * ids
         written = 2 * (ENCODER_WEIGHTS + PROJECTION_WEIGHTS) * BEAMS * SUMMARY_TOKENS
         generates = name.startswith("summarization")
         flops = read + (written if generates else 0)
-        steps = SUMMARY_TOKENS * GPU_STEP_SECONDS / lockstep if generates else 0
+        steps = SUMMARY_TOKENS * step_seconds / lockstep if generates else 0
         rows.append(
             {
                 "data": name,
+                "attacked": samples * attackable * len(attacks) * MODELS * VARIANTS,
                 "queries": queries,
                 "forwards": forwards,
-                "gpu_hours": forwards * max(flops / GPU_FLOPS, steps) / 3600,
-                "python_hours": queries * CPU_OVERHEAD / 3600,
-                "cpu_hours": (forwards * flops / cpu_flops + queries * CPU_OVERHEAD) / 3600,
+                "gpu_hours": forwards * (read / gpu_flops + steps) / 3600,
+                "python_hours": queries * PYTHON_SECONDS / 3600,
+                "cpu_hours": forwards * flops / cpu_flops / 3600,
                 "candidates_cpu_hours": samples * MLM_ROWS * read / cpu_flops / 3600,
-                "candidates_gpu_hours": samples * MLM_ROWS * read / GPU_FLOPS / 3600,
+                "candidates_gpu_hours": samples * MLM_ROWS * read / gpu_flops / 3600,
             }
         )
     total = {key: sum(float(row[key]) for row in rows) for key in rows[0] if key != "data"}
-    gpu = total["gpu_hours"] + total["candidates_gpu_hours"]
-    cpu = total["cpu_hours"] + total["candidates_cpu_hours"]
-    machines = {
-        "1 GPU": max(gpu, total["python_hours"]) / 24,
-        "8 GPUs": max(gpu, total["python_hours"]) / 8 / 24,
-        "64 CPU workers": cpu / 64 / 24,
-    }
-    return {"data": rows, "total": total, "days": machines}
+    # One process feeds a device: its Python and the forward passes take turns.
+    gpu = total["gpu_hours"] + total["candidates_gpu_hours"] + total["python_hours"]
+    cpu = total["cpu_hours"] + total["candidates_cpu_hours"] + total["python_hours"]
+    machines = {"1 GPU": gpu / 24, "8 GPUs": gpu / 8 / 24, "64 CPU workers": cpu / 64 / 24}
+    released = [total["attacked"] * minutes / 60 / 24 for minutes in RELEASED_MINUTES]
+    return {"data": rows, "total": total, "days": machines, "released_gpu_days": released}
 
 
 def print_paper(record: dict[str, object]) -> None:
-    print("| data | queries | forwards | GPU hours | CPU core hours | candidates, CPU core hours |")
-    print("|---|---|---|---|---|---|")
+    heads = {
+        "GPU hours": "gpu_hours",
+        "CPU core hours": "cpu_hours",
+        "Python hours": "python_hours",
+        "names, GPU hours": "candidates_gpu_hours",
+        "names, CPU core hours": "candidates_cpu_hours",
+    }
+    print(f"| data | queries | forwards | {' | '.join(heads)} |")
+    print("|" + "---|" * (3 + len(heads)))
     for row in [*record["data"], {"data": "**all**", **record["total"]}]:
-        print(
-            f"| {row['data']} | {row['queries'] / 1e6:.1f} M | {row['forwards'] / 1e6:.1f} M | "
-            f"{row['gpu_hours']:,.0f} | {row['cpu_hours']:,.0f} | {row['candidates_cpu_hours']:,.0f} |"
-        )
+        hours = " | ".join(f"{row[key]:,.0f}" for key in heads.values())
+        print(f"| {row['data']} | {row['queries'] / 1e6:.1f} M | {row['forwards'] / 1e6:.1f} M | {hours} |")
     print()
     print("| machine | days |")
     print("|---|---|")
     for machine, days in record["days"].items():
         print(f"| {machine} | {days:,.1f} |")
+    low, high = record["released_gpu_days"]
+    print(f"\nreleased code, one GPU: {low:,.0f} to {high:,.0f} days")
 
 
 def main() -> None:
@@ -244,14 +285,27 @@ def main() -> None:
     parser.add_argument(
         "--cpu-gflops", type=float, default=74.0, help="of one core, in the forward pass (--forward)"
     )
+    parser.add_argument(
+        "--gpu",
+        nargs="?",
+        const="cuda",
+        metavar="DEVICE",
+        help="measure a GPU here, then print --paper from it",
+    )
     parser.add_argument("--lockstep", type=int, default=1, help="summaries that a GPU writes at once")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sys.path.insert(0, str(PLUGINS))
     record: dict[str, object] = {}
-    if options.paper:
-        record = paper(options.cpu_gflops * 1e9, options.lockstep)
+    if options.paper or options.gpu:
+        rates = device_rates(options.gpu) if options.gpu else {}
+        gpu = (rates.get("flops", GPU_FLOPS), rates.get("step_seconds", GPU_STEP_SECONDS))
+        record = {"gpu": rates or "assumed"} | paper(options.cpu_gflops * 1e9, *gpu, options.lockstep)
         if not options.json:
+            print(
+                f"{gpu[0] / 1e12:.2f} TFLOP/s, {1000 * gpu[1]:.1f} ms a decoding step "
+                f"({'measured' if rates else 'assumed'})\n"
+            )
             print_paper(record)
             return
     elif options.forward:
