@@ -121,6 +121,9 @@ def test_a_pair_head_beside_the_librarys_unused_one(
         )
     with pytest.raises(InputError, match=r"reads 64 numbers.*32\n.*pair: true"):
         load_victim(card(folder, head_prefix="classifier.", **fields, ignore=["encoder.classifier."]))
+    weights = {f"encoder.{k}": v for k, v in model.roberta.state_dict().items()} | head
+    bare = load_victim(card(write(tmp_path / "bare", weights), head={"pair": True}, head_prefix="", **fields))
+    assert torch.equal(bare.logits([PAIR]), victim.logits([PAIR]))
     with pytest.raises(InputError, match="several heads"):
         load_victim(card(folder, head={"pair": True, "pair_features": "interaction"}, **fields))
 

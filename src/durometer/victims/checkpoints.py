@@ -200,7 +200,8 @@ def split_tensors(
         inner = name.removeprefix(prefix) if prefix and name.startswith(prefix) else name
         if any(name.startswith(start) for start in ignored):
             continue
-        if name.startswith(head_prefix):
+        whole = not head_prefix and name.startswith(prefix)  # a head without a prefix beside an encoder
+        if name.startswith(head_prefix) and not whole:
             head[name.removeprefix(head_prefix)] = tensor
         elif UNUSED.search(inner):
             continue
