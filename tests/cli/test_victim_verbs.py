@@ -76,7 +76,7 @@ def test_train_compress_eval(
     attacked = numbers(capsys)
     assert (attacked["samples"], attacked["error"]) == (4, 0)
     assert attacked["queries"] > 40
-    methods = ["--method", "magnitude_prune:sparsity=0.3", "--method", "int8"]
+    methods = ["--method", "prune(0.3)", "--method", "int8"]
     assert run(monkeypatch, "compress", "--victim", victim, *methods, "--out", small, "--json") == 0
     compressed = numbers(capsys)
     assert compressed["recipe"] == "30 % of the weights pruned by magnitude, globally + int8 weights"
@@ -106,6 +106,14 @@ def test_mistakes_are_one_message(
     sized = ["--method", "int8", "--target-size", "3MB", *out]
     assert run(monkeypatch, "compress", "--victim", tmp_path, *sized) == 2
     assert "only distill has a student" in capsys.readouterr().err
+    timed = ["--method", "int8", "--target-latency-ms", "3", *out]
+    assert run(monkeypatch, "compress", "--victim", tmp_path, *timed) == 2
+    assert "--target-latency-ms: only distill has a student" in capsys.readouterr().err
+    both = ["--method", "distill(half)", "--target-size", "3MB", *out]
+    assert run(monkeypatch, "compress", "--victim", tmp_path, *both) == 2
+    assert "student and target_size exclude each other" in capsys.readouterr().err
+    assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "quantise(int8)", *out) == 2
+    assert "unknown word 'quantise'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
