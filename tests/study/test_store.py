@@ -1,7 +1,10 @@
 """Run folders: what is made stays, what is half made goes, what is damaged says so."""
 
+import fcntl
 import json
 import os
+import socket
+import threading
 
 import pytest
 
@@ -11,6 +14,7 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.config import MachineOptions, StudyConfig
 from durometer.study.durable import publish, write_atomically
 from durometer.study.export import export_run, verify_export
+from durometer.study.lock import RunLock, is_held
 from durometer.study.plan import VERSIONS, Node, plan_study
 from durometer.study.session import Session, is_complete
 from durometer.study.sizing import choose_workers, gpus, worker_bytes
@@ -193,6 +197,19 @@ def test_more_samples_are_a_superset(toy, tmp_path):
     toy.write_text(toy.read_text().replace("samples: 25", "samples: 28"))
     run(toy, tmp_path / "more")
     assert few < set(load_run(tmp_path / "more").outcomes["sample_id"])
+
+
+def test_a_look_at_the_lock_keeps_nobody_out(tmp_path):
+    path = tmp_path / "run.lock"
+    path.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": "then"}))  # alive
+    with open(path) as peeking:
+        fcntl.flock(peeking, fcntl.LOCK_SH)
+        threading.Timer(0.1, lambda: fcntl.flock(peeking, fcntl.LOCK_UN)).start()
+        with RunLock(tmp_path):
+            assert is_held(tmp_path)
+            with pytest.raises(StoreError, match=f"process {os.getpid()} on"), RunLock(tmp_path):
+                pass
+    assert not is_held(tmp_path)
 
 
 def test_not_a_run_folder(tmp_path):

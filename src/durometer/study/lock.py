@@ -19,6 +19,7 @@ from durometer.errors import StoreError
 from durometer.study.durable import explained
 
 PATIENCE_SECONDS = 5.0  # workers notice within a moment that their driver was killed
+PEEK_SECONDS = 0.3  # `status` holds the lock for a moment to see whether anybody else does
 
 
 class RunLock:
@@ -36,14 +37,14 @@ class RunLock:
     def __enter__(self) -> RunLock:
         with explained(self.path):
             self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        started = time.monotonic()
         while True:
             try:
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 holder = read_holder(self.path)
-                if _is_alive(holder) or time.monotonic() > deadline:
+                if time.monotonic() - started > (PEEK_SECONDS if _is_alive(holder) else PATIENCE_SECONDS):
                     os.close(self.descriptor)
                     raise self._held(holder) from None
                 time.sleep(0.05)
