@@ -32,7 +32,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from durometer.compress import compress, parse_compression
 from durometer.corpora.base import Corpus
-from durometer.errors import MissingExtraError, RefusedError
+from durometer.errors import DurometerError
 from durometer.rng import stream
 from durometer.study.provenance import processor
 from durometer.types import Sample
@@ -133,9 +133,10 @@ def measured(name: str, shape: EncoderPreset, rounds: int) -> Iterator[dict[str,
         record: dict[str, Any] = {"shape": name, "variant": variant}
         try:
             smaller = compress(original, [parse_compression(s) for s in steps], data, seed=1)
-        except (MissingExtraError, RefusedError) as error:
+        except Exception as error:  # missing extras, refusals, whatever an engine raises: said in its row
             keys = ("size_ratio", "speed_b1", "speed_b8", "agreement", "simulated")
-            yield record | dict.fromkeys(keys) | {"cpu": cpu_capability(), "not_measured": error.what}
+            why = error.what if isinstance(error, DurometerError) else f"{type(error).__name__}: {error}"
+            yield record | dict.fromkeys(keys) | {"cpu": cpu_capability(), "not_measured": why}
             continue
         same = [a == p.label for a, p in zip(answers, smaller.predict(tests), strict=True)]
         record |= {"size_ratio": round(size_bytes(smaller) / size, 4), **speeds(original, smaller, rounds)}
