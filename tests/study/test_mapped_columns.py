@@ -7,8 +7,9 @@ from pathlib import Path
 
 import polars
 import pytest
-import toy_runs
 import toy_study
+
+from durometer.cli import main
 
 STUDY = """\
 name: mapped
@@ -36,16 +37,23 @@ def write(folder: Path, columns: dict[str, str]) -> Path:
     return study
 
 
+def run(study: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the study in this process; return the exit code."""
+    words = ["run", str(study), "--out", str(study.parent / "run"), "--backend", "in-process"]
+    monkeypatch.setattr("sys.argv", ["durometer", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
 @pytest.mark.slow
-def test_a_table_with_names_of_its_own_is_attacked(tmp_path: Path) -> None:
-    study = write(tmp_path, COLUMNS)
-    code, out, err = toy_runs.call("run", study, "--out", tmp_path / "run", "--json")
-    assert code == 0, err
+def test_a_table_with_names_of_its_own_is_attacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(write(tmp_path, COLUMNS), monkeypatch) == 0
     frame = polars.read_parquet(tmp_path / "run" / "outcomes.parquet")
     assert len(frame) == 4
     assert set(frame["task"]) == {"vulnerability"}
     assert set(frame["sample_id"]) <= {f"test-{i}" for i in range(8)}
-    (about,) = json.loads(out)["corpora"].values()
+    (about,) = json.loads((tmp_path / "run" / "results.json").read_text())["corpora"].values()
     assert about["sizes"] == {"test": 8}
 
 
@@ -58,10 +66,13 @@ def test_a_table_with_names_of_its_own_is_attacked(tmp_path: Path) -> None:
     ids=["no such column", "no text"],
 )
 def test_a_mistake_in_the_mapping_says_what_there_is(
-    columns: dict[str, str], words: list[str], tmp_path: Path
+    columns: dict[str, str],
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    study = write(tmp_path, columns)
-    code, _, err = toy_runs.call("run", study, "--out", tmp_path / "run")
-    assert code == 2
-    assert all(word in err for word in words), err
-    assert "Traceback" not in err
+    assert run(write(tmp_path, columns), monkeypatch) == 2
+    error = capfd.readouterr().err
+    assert all(word in error for word in words), error
+    assert "Traceback" not in error
