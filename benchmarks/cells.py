@@ -48,7 +48,7 @@ PLANS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-3,
         "batch": 16,
     },
-    "summarization": {"epochs": 5, "learning_rate": 2e-3, "batch": 8},
+    "summarization": {},
 }
 
 
@@ -68,13 +68,17 @@ def run_cell(size: str, task_name: str, architecture: str) -> dict[str, Any]:
     task = REGISTERED.get(task_name)()
     options = {"seed": 1, **CORPORA[size][task_name]}
     corpus = load_corpus(READERS[task_name], "", "", task_name, options)
-    shape, plan = preset(size if architecture == "encoder" else f"{size}-{architecture}")
+    if task.kind == "generation":
+        shape, plan = preset(f"{size}-summarizer")
+        shape = shape.model_copy(update={"architecture": architecture})
+    else:
+        shape, plan = preset(size if architecture == "encoder" else f"{size}-{architecture}")
     plan = plan.model_copy(update=PLANS[task_name] if size == "small" else {"epochs": 1.0})
-    if architecture != "encoder":
+    if architecture != "encoder" and task.kind == "classification":
         plan = plan.model_copy(update={"pretrain_epochs": 0.0})
     victim: Any
     if task.kind == "generation":
-        victim = train_generator(corpus, shape, plan, seed=1, beams=4, max_new=20)
+        victim = train_generator(corpus, shape, plan, seed=1)
     else:
         victim = train_encoder(corpus, shape, plan, seed=1, pair=task.pair, classes=2).victim
     test = corpus.splits["test"]

@@ -96,7 +96,9 @@ def _from_scratch(
     if kind.kind == "generation":
         from durometer.victims.train_generator import train_generator
 
-        return train_generator(corpus, shape, plan, seed=seed, name=out.name, work=work, progress=progress)
+        return train_generator(
+            corpus, shape, plan, seed=seed, name=out.name, device=device, work=work, progress=progress
+        )
     from durometer.victims.presets import MASKED_LM
     from durometer.victims.train import train_encoder
 

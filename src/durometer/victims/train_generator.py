@@ -41,6 +41,7 @@ def train_generator(
     name: str = "generator",
     beams: int | None = None,
     max_new: int | None = None,
+    device: str = "cpu",
     work: Path | None = None,
     progress: Progress = silent,
 ) -> GeneratorVictim:
@@ -73,7 +74,7 @@ def train_generator(
         max_new=max_new,
         no_repeat=shape.no_repeat,
     )
-    victim = GeneratorVictim(network, tokenizer, spec)
+    victim = GeneratorVictim(network, tokenizer, spec, device=device)
     if config.pretrain_epochs and shape.architecture != "encoder":
         learn_to_copy(victim, train, config, seed=seed, work=work, progress=progress)
     tune_generator(victim, corpus, config, seed=seed, work=work, progress=progress)
@@ -98,7 +99,7 @@ def learn_to_copy(
         batch = batches.at(step)
         ids, mask = pad_rows([rows.codes[i] for i in batch], rows.pad)
         rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
-        return rows.loss(victim.network, batch, corrupt(ids, mask, size, rng)[0])
+        return rows.loss(victim.network, batch, corrupt(ids, mask, size, rng)[0].to(rows.device))
 
     optimise(
         victim.network,
@@ -154,7 +155,7 @@ class Rows:
                 f"{len(missing)} samples have no reference, first {missing[0]!r}", where=victim.name
             )
         encode = victim.text.tokenizer.encode
-        self.pad = spec.framing.pad
+        self.pad, self.device = spec.framing.pad, victim.device
         self.codes = [victim.text(s.code) for s in samples]
         room = spec.max_new - 1
         self.summaries = [
@@ -174,9 +175,9 @@ class Rows:
 
         ``read`` stands for the batch's padded code.
         """
-        ids, mask = pad_rows([self.codes[i] for i in batch], self.pad)
+        ids, mask = pad_rows([self.codes[i] for i in batch], self.pad, self.device)
         ids = ids if read is None else read
-        answers, known = pad_rows([self.summaries[i] for i in batch], self.pad)
+        answers, known = pad_rows([self.summaries[i] for i in batch], self.pad, self.device)
         targets = answers.masked_fill(known == 0, IGNORED)[:, 1:]
         return network.logits(ids, mask, answers[:, :-1]), targets
 
