@@ -54,3 +54,12 @@ def test_an_unfinished_or_lonely_study_never_passes(studied: RunView) -> None:
         check_run(replace(studied, complete=False), {"asr": 5.0}, 0.95)
     with pytest.raises(InputError, match="no variant has an original"):
         check_run(build_view(samples=20, variants=1), {"asr": 5.0}, 0.95)
+
+
+def test_checks_name_the_victim_where_there_are_several_and_no_rise_is_no_rise() -> None:
+    said = list(map(str, check_run(build_view(samples=60, victims=("a", "b")), {"asr": 5.0}, 0.95)))
+    assert len(set(said)) == len(said) == 18
+    assert all(" of a" in line or " of b" in line for line in said)
+    better = next(c for c in check_run(build_view(samples=60), {"asr": 5.0}, 0.95))
+    line = str(replace(better, worsening=-3.0, low=-9.0, high=2.0))
+    assert "ASR does not rise: −3.0 points (−9.0 to 2.0" in line

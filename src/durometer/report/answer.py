@@ -119,10 +119,9 @@ def _bargain(results: Record) -> str:
     if not smaller:
         return "No variant is smaller on disk than its original"
     best = min(smaller, key=lambda v: v["size_ratio"])
-    name = _where({**best, "attack": None}, results["variants"])
     words = (
-        f"The smallest variant, {name}, takes {ratio(best['size_ratio'])} of the bytes and "
-        f"{ratio(best['latency_ratio'])} of the time of its original"
+        f"The smallest variant, {variant_name(best, results['variants'])}, takes "
+        f"{ratio(best['size_ratio'])} of the bytes and {ratio(best['latency_ratio'])} of the time of its original"
     )
     losses = [
         c
@@ -167,9 +166,14 @@ def _cell(record: Record) -> tuple[str, str, str]:
 
 def _where(comparison: Record, among: Sequence[Record]) -> str:
     """Name a comparison: its variant, then what else distinguishes it ``among`` the others."""
-    words = str(comparison["variant"])
-    for key, joint in (("victim", "of"), ("task", "on")):
-        if len({c[key] for c in among}) > 1:
-            words += f" {joint} {comparison[key]}"
-    attack = comparison["attack"]
+    words, attack = variant_name(comparison, among), comparison["attack"]
     return f"{words} under {attack_name(attack)}" if attack not in (None, UNION) else words
+
+
+def variant_name(record: Record, among: Sequence[Record]) -> str:
+    """Name a variant, with its victim and task where these differ ``among`` the others."""
+    words = str(record["variant"])
+    for key, joint in (("victim", "of"), ("task", "on")):
+        if len({other[key] for other in among}) > 1:
+            words += f" {joint} {record[key]}"
+    return words

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.report import words
+from durometer.report.curves import budget_table
 from durometer.report.efficiency import efficiency_table
 from durometer.report.heat import transfer_table
 from durometer.report.ranking import ranks_table
@@ -34,6 +35,7 @@ def all_tables(results: Record) -> list[Table]:
         variants_table(results),
         _efficiency(results),
         grid_table(results),
+        budget_table(results),
         seeds_table(results),
         comparisons_table(results),
         effects_table(results),

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, svg, symbol, tag
+from durometer.report.tables import Cell, Column, Table, estimate_cell
 
 Record = Mapping[str, Any]
 WIDTH, HEIGHT = 860, 400
@@ -51,7 +52,7 @@ def _curve(curve: Record, index: int, end: float, x: Scale, y: Scale) -> Markup:
         corners += [f"{left},{level}"] if height is None else [f"{left},{height}", f"{left},{level}"]
         height = level
     parts = [tag("polyline", points=" ".join(corners), class_=f"curve {colour}")]
-    for point in curve["points"][:: max(1, len(curve["points"]) // 6)] + curve["points"][-1:]:
+    for point in marked(curve):
         robust = point["robust_accuracy"]
         bounds = words.interval(robust["low"], robust["high"])
         text = (
@@ -63,6 +64,35 @@ def _curve(curve: Record, index: int, end: float, x: Scale, y: Scale) -> Markup:
     parts.append(symbol(index, x.end + 18, end, 4.5, f"point {colour}"))
     parts.append(tag("text", curve["variant"], x=x.end + 28, y=end + 4, class_="direct"))
     return tag("g", *parts)
+
+
+def marked(curve: Record) -> list[Record]:
+    """Return the points of a curve that have a mark and a row in the table: some six, and the last."""
+    points = curve["points"]
+    return [*points[: -1 : max(1, len(points) // 6)], *points[-1:]]
+
+
+def budget_table(results: Record) -> Table:
+    """Return what the marks of the curves say."""
+    names = ("task", "victim", "variant")
+    columns = (
+        *(Column(key, key.capitalize(), numeric=False) for key in names),
+        Column("attack", "Attack", numeric=False),
+        Column("queries", "Budget", "Queries that a sample may cost at most"),
+        *(Column(key, words.MEASURES[key].label) for key in ("robust_accuracy", "asr")),
+    )
+    rows = tuple(
+        (
+            *(Cell(curve[key]) for key in names),
+            Cell(words.attack_name(curve["attack"])),
+            Cell(words.number(point["queries"], 0), point["queries"]),
+            *(estimate_cell(key, point[key]) for key in ("robust_accuracy", "asr")),
+        )
+        for curve in results["curves"]
+        for point in marked(curve)
+    )
+    caption = "The marked points of the curves; results.json has all. 95 % intervals clustered by snippet."
+    return Table("budget", "Query budgets", caption, columns, rows)
 
 
 def _apart(heights: list[float], gap: float = 17) -> list[float]:

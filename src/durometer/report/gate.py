@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from durometer.errors import InputError
 from durometer.report import words
+from durometer.report.answer import variant_name
 from durometer.report.comparisons import compare_variants
 from durometer.study.view import RunView
 
@@ -42,12 +43,14 @@ class Check:
     high: float
     n: int
     verdict: Verdict
+    name: str  # the variant, with its victim and task where the study has several
 
     def __str__(self) -> str:
         under = f" under {words.attack_name(self.attack)}" if self.attack else ""
-        direction = "rises" if self.measure in WORSE_WHEN_HIGHER else "drops"
+        direction = "rise" if self.measure in WORSE_WHEN_HIGHER else "drop"
+        change = f"{direction}s by" if self.worsening >= 0 else f"does not {direction}:"
         return (
-            f"{self.verdict:<9}  {self.variant}{under}: {words.MEASURES[self.measure].label} {direction} by "
+            f"{self.verdict:<9}  {self.name}{under}: {words.MEASURES[self.measure].label} {change} "
             f"{words.number(self.worsening)} points ({words.interval(self.low, self.high)}; n = {self.n}), "
             f"allowed {words.number(self.limit)}"
         )
@@ -66,9 +69,10 @@ def check_run(view: RunView, limits: Mapping[str, float], confidence: float) -> 
     """
     if not view.complete:
         raise InputError("the study is not finished", where=view.name, hint="Finish it with `durometer run`.")
+    comparisons = compare_variants(view, confidence)
     checks = [
-        _check(comparison, limits[comparison["measure"]])
-        for comparison in compare_variants(view, confidence)
+        _check(comparison, limits[comparison["measure"]], variant_name(comparison, comparisons))
+        for comparison in comparisons
         if comparison["measure"] in limits
     ]
     if not checks:
@@ -85,7 +89,7 @@ def passed(checks: Sequence[Check], *, strict: bool = False) -> bool:
     return all(check.verdict == "within" or (check.verdict == "undecided" and not strict) for check in checks)
 
 
-def _check(comparison: Mapping[str, Any], limit: float) -> Check:
+def _check(comparison: Mapping[str, Any], limit: float, name: str) -> Check:
     higher = comparison["measure"] in WORSE_WHEN_HIGHER
     value, low, high = (comparison[key] for key in ("difference", "low", "high"))
     if value is None or low is None or high is None:  # no pair, or a single snippet: nothing is known
@@ -93,4 +97,4 @@ def _check(comparison: Mapping[str, Any], limit: float) -> Check:
     worsening, low, high = (value, low, high) if higher else (-value, -high, -low)
     verdict: Verdict = "worse" if low > limit else "within" if high <= limit else "undecided"
     names = {key: comparison[key] for key in ("task", "victim", "variant", "attack", "measure", "n")}
-    return Check(**names, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict)
+    return Check(**names, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict, name=name)
