@@ -121,7 +121,8 @@ def _bargain(results: Record) -> str:
     best = min(smaller, key=lambda v: v["size_ratio"])
     words = (
         f"The smallest variant, {variant_name(best, results['variants'])}, takes "
-        f"{ratio(best['size_ratio'])} of the bytes and {ratio(best['latency_ratio'])} of the time of its original"
+        f"{ratio(best['size_ratio'])} of the bytes and {ratio(best['latency_ratio'])} of the time "
+        "of its original"
     )
     losses = [
         c
