@@ -19,7 +19,11 @@ class Size(StrEnum):
 
 def command(
     size: Annotated[
-        Size, typer.Option(help="tiny: a minute; small: some minutes; full: an hour.")
+        Size,
+        typer.Option(
+            help="tiny: two tasks, a minute; small: three tasks, some minutes; full: three architectures, "
+            "about four hours on two cores."
+        ),
     ] = Size.SMALL,
     out: Annotated[Path, typer.Option(help="Folder for everything that it makes.")] = Path("durometer-demo"),
     workers: Annotated[int, typer.Option(help="Worker processes; 0 chooses by cores and memory.", min=0)] = 0,

@@ -10,9 +10,9 @@ from durometer.study.source import Source, parse_yaml, suggest
 STUDIES = {
     "quick": "One small model, two attacks, some minutes: a start for a study of one's own.",
     "paper": "The published study of CodeBERT: its data, four attacks, hyper-parameters and seed.",
-    "demo-tiny": "The demo in a minute, for continuous integration.",
-    "demo-small": "The demo in some minutes.",
-    "demo-full": "The demo with enough samples for narrow intervals.",
+    "demo-tiny": "The demo in a minute, for continuous integration: two tasks.",
+    "demo-small": "The demo in some minutes: three tasks.",
+    "demo-full": "The demo with three architectures and samples for narrow intervals, in some hours.",
 }
 
 
