@@ -31,7 +31,7 @@ class Odd:
         if fault.startswith("always ") or " f1(" in code:
             match fault.removeprefix("always "):
                 case "raise":
-                    raise RuntimeError("out of memory")
+                    raise RuntimeError("a weight is missing")
                 case "nan":
                     return Prediction(probabilities=(float("nan"), 0.5))
                 case "shape":
@@ -91,7 +91,7 @@ def attack(*options, **fields):
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("raise", "victim odd: predict raised RuntimeError: out of memory"),
+        ("raise", "victim odd: predict raised RuntimeError: a weight is missing"),
         ("nan", "victim odd: a probability is not a number (sample 's1')"),
         ("shape", "victim odd: 3 probabilities for 2 classes (sample 's1')"),
     ],

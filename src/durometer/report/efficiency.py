@@ -42,7 +42,7 @@ def _caption(variants: Sequence[Record]) -> str:
         return ""
     record = variants[0]["efficiency"]
     threads = f"{record['threads']} thread{'' if record['threads'] == 1 else 's'}"
-    simulated = [v["variant"] for v in variants if v["efficiency"]["simulated"]]
+    simulated = list(dict.fromkeys(v["variant"] for v in variants if v["efficiency"]["simulated"]))
     note = f" Simulated, the computation is not smaller: {words.listing(simulated)}." if simulated else ""
     return (
         "Below each cost: its ratio to the original's, in the same interleaved run. "

@@ -26,6 +26,7 @@ from durometer.study.view import RunView
 
 Verdict = Literal["worse", "within", "undecided"]
 WORSE_WHEN_HIGHER = ("asr",)
+SAME_AS_COMPARISON = ("task", "victim", "variant", "attack", "measure", "headline", "n")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Check:
     n: int
     verdict: Verdict
     name: str  # the variant, with its victim and task where the study has several
+    headline: str  # what "accuracy" is on this task: accuracy, or BLEU where texts are written
 
     def __str__(self) -> str:
         under = f" under {words.attack_name(self.attack)}" if self.attack else ""
         direction = "rise" if self.measure in WORSE_WHEN_HIGHER else "drop"
         change = f"{direction}s by" if self.worsening >= 0 else f"does not {direction}:"
         return (
-            f"{self.verdict:<9}  {self.name}{under}: {words.MEASURES[self.measure].label} {change} "
+            f"{self.verdict:<9}  {self.name}{under}: {words.measure_of(vars(self)).label} {change} "
             f"{words.number(self.worsening)} points ({words.interval(self.low, self.high)}; n = {self.n}), "
             f"allowed {words.number(self.limit)}"
         )
@@ -96,5 +98,5 @@ def _check(comparison: Mapping[str, Any], limit: float, name: str) -> Check:
         value, low, high = value or 0.0, -100.0, 100.0
     worsening, low, high = (value, low, high) if higher else (-value, -high, -low)
     verdict: Verdict = "worse" if low > limit else "within" if high <= limit else "undecided"
-    names = {key: comparison[key] for key in ("task", "victim", "variant", "attack", "measure", "n")}
-    return Check(**names, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict, name=name)
+    same = {key: comparison[key] for key in SAME_AS_COMPARISON}
+    return Check(**same, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict, name=name)
