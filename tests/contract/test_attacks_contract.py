@@ -111,17 +111,17 @@ def test_the_bytes_are_the_same_after_a_restart(attack, tmp_path, monkeypatch):
         candidates=str(tmp_path / "candidates.jsonl.gz"), attack={"kind": attack}, seed=3, max_queries=200,
     )  # fmt: skip
     whole = Interrupted()
-    monkeypatch.setattr(campaign, "load", lambda *_: whole)
+    monkeypatch.setattr(campaign, "load", lambda *_, **__: whole)
     summary = _attack_run.run(plan, tmp_path / "whole", 1)
     assert summary["attacked"] > 5
-    monkeypatch.setattr(campaign, "load", lambda *_: Interrupted(len(whole.victim.calls) // 2))
+    monkeypatch.setattr(campaign, "load", lambda *_, **__: Interrupted(len(whole.victim.calls) // 2))
     with pytest.raises(KeyboardInterrupt):
         _attack_run.run(plan, tmp_path / "halves", 1)
     (part,) = tmp_path.glob("halves/parts/part-*.jsonl")
     recorded = part.read_bytes().splitlines(keepends=True)
     assert 0 < len(recorded) < len(samples())
     part.write_bytes(b"".join(recorded) + recorded[-1][:40])
-    monkeypatch.setattr(campaign, "load", lambda *_: Interrupted())
+    monkeypatch.setattr(campaign, "load", lambda *_, **__: Interrupted())
     _attack_run.run(plan, tmp_path / "halves", 1)
     names = [tmp_path / name / "outcomes.parquet" for name in ("whole", "halves")]
     assert names[0].read_bytes() == names[1].read_bytes()
