@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -38,7 +39,11 @@ KEPT, RANKED = 400, 1000  # of the validation pairs: what keeps the best weights
 
 def progress(stage: str, done: int, total: int, message: str) -> None:
     if done % 50 == 0 or done == total or "validation" in message:
-        print(f"  {stage} {done}/{total} {message} ({time.process_time():.0f} CPU s)", flush=True)
+        print(
+            f"  {stage} {done}/{total} {message} ({time.process_time():.0f} CPU s)",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def sampled(pattern: str, folder: Path, count: int) -> tuple[Path, int]:
@@ -85,7 +90,11 @@ def chosen(arguments: argparse.Namespace, data: Corpus) -> argparse.Namespace:
         pilot = {"pairs": PILOT_PAIRS, "epochs": PILOT_EPOCHS, "learning_rate": rate, "batch": batch}
         student, _ = trained(argparse.Namespace(**{**vars(arguments), **pilot}), data, work=None)
         found.append((right(student, ranked), rate, batch))
-        print(f"pilot: learning rate {rate:g}, batch {batch}: {found[-1][0]:.3f} on validation", flush=True)
+        print(
+            f"pilot: learning rate {rate:g}, batch {batch}: {found[-1][0]:.3f} on validation",
+            file=sys.stderr,
+            flush=True,
+        )
     _, rate, batch = max(found, key=lambda row: row[0])
     return argparse.Namespace(**{**vars(arguments), "learning_rate": rate, "batch": batch})
 
