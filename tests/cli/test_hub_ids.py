@@ -66,7 +66,9 @@ def test_every_verb_asks_the_hub_where_the_user_says_so(
 
 
 def test_a_plan_needs_no_network(asked: list[dict[str, Any]]) -> None:
-    config = StudyConfig.parse(STUDY)
+    config = StudyConfig.parse(
+        STUDY.replace("corpus: builtin-cwe, options: {pairs: 60, seed: 1}", "corpus: 'hub:owner/data'")
+    )
     plans = [plan_study(config, allow_download=allowed) for allowed in (False, True)]
     assert [list(plan.nodes) for plan in plans[:1]] == [list(plan.nodes) for plan in plans[1:]]
     other = plan_study(StudyConfig.parse(STUDY.replace("3b0952f", "main")))

@@ -6,7 +6,7 @@ import pytest
 
 from durometer.errors import ConfigurationError, InputError
 from durometer.study.config import StudyConfig
-from durometer.study.plan import Node, plan_study
+from durometer.study.plan import Node, known_sources, plan_study
 
 STUDY = """\
 seeds: [1, 2]
@@ -22,19 +22,33 @@ def plan(text=STUDY):
     return plan_study(StudyConfig.parse(text))
 
 
-def test_files_that_a_step_reads_name_its_result(tmp_path):
-    file, study = tmp_path / "a.txt", STUDY.replace("[int8, bf16]", "[int8, {kind: distill, teacher: FILE}]")
+@pytest.mark.parametrize(
+    ("option", "asked", "lies"),
+    [
+        ("teacher", "*.txt", "a.txt"),
+        ("teacher", "a.txt", "a.txt.gz"),
+        ("unlabelled", "jsonl:a.jsonl", "a.jsonl"),
+    ],
+)
+def test_files_that_a_step_reads_name_its_result_wherever_they_lie(option, asked, lies, tmp_path):
+    """A path is relative to the study file; its file counts by what it holds and is not needed twice."""
+    text = STUDY.replace("[int8, bf16]", f'[int8, {{kind: distill, {option}: "{asked}"}}]')
     names = []
-    for text in ("0 1 1\n", "0 1 0\n", "0 1 1\n"):
-        file.write_text(text)
-        graph = plan(study.replace("FILE", str(tmp_path / "*.txt")))
+    for folder, held in (("one", b"0 1 1\n"), ("two", b"0 1 0\n"), ("three", b"0 1 1\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / lies).write_bytes(held)
+        (tmp_path / folder / "study.yaml").write_text(text)
+        config = StudyConfig.load(tmp_path / folder / "study.yaml")
+        graph = plan_study(config)
         names.append([node.name for node in graph.of_kind("variant")])
+        assert str(tmp_path / folder) in graph.of_kind("variant")[1].hints["recipe"][0][option]
     assert names[0] == names[2]
     assert [a == b for a, b in zip(names[0], names[1], strict=True)] == [True, False] * 2
     assert names[0][0] == plan().of_kind("variant")[0].name, "a step that reads no file has another name"
-    file.unlink()
+    (tmp_path / folder / lies).unlink()
+    assert plan_study(config, known=known_sources(graph)).nodes.keys() == graph.nodes.keys()
     with pytest.raises(InputError, match="no such file"):
-        plan(study.replace("FILE", str(file)))
+        plan_study(config)
 
 
 def test_every_node_once_and_inputs_first():

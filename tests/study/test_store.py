@@ -179,6 +179,11 @@ def test_an_exported_run_goes_on_where_its_data_are_not(toy, tmp_path):
     data = tmp_path / "data.txt"
     data.write_text("x")
     toy.write_text(toy.read_text().replace("corpus: toy", f'corpus: "toy:{data}"'))
+    text = run(toy, tmp_path / "run")
+    assert is_complete(text, tmp_path / "run")
+    data.write_text("xy")
+    assert not is_complete(text, tmp_path / "run")
+    data.write_text("x")
     run(toy, tmp_path / "run")
     export_run(tmp_path / "run", tmp_path / "copy")
     verify_export(tmp_path / "copy")

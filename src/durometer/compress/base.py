@@ -8,9 +8,9 @@ is imported when one is applied.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -51,8 +51,14 @@ class Compression(BaseModel, ABC):
         """
 
     def files(self) -> list[str]:
-        """Return the paths that the step reads beside its data: what they hold names its result too."""
+        """Return the paths (``*`` names several) that the step reads beside its data; what they hold
+        names its result too, where they lie does not.
+        """
         return []
+
+    def moved(self, change: Callable[[str], str]) -> Self:
+        """Return the step with each of :meth:`files` replaced by what ``change`` makes of it."""
+        return self
 
     def describe(self) -> str:
         """Return the step in words, for tables."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -185,12 +187,24 @@ class Distill(Compression):
 
     def files(self) -> list[str]:
         """See the base class."""
-        from durometer.compress.teacher import files_of
+        found: list[str] = []
+
+        def note(path: str) -> str:
+            found.append(path)
+            return path
+
+        self.moved(note)
+        return found
+
+    def moved(self, change: Callable[[str], str]) -> Self:
+        """See the base class; a data set of the hub is no file."""
         from durometer.corpora.spec import parse_spec
 
-        given = [str(path) for path in files_of(self.teacher)] if self.teacher else []
-        unlabelled = parse_spec(self.unlabelled).path if self.unlabelled else ""
-        return [*given, unlabelled] if unlabelled else given
+        update = {"teacher": change(self.teacher)} if self.teacher else {}
+        spec = parse_spec(self.unlabelled) if self.unlabelled else None
+        if spec and spec.path and (spec.format != "hub" or Path(spec.path).exists()):
+            update["unlabelled"] = str(replace(spec, path=change(spec.path)))
+        return self.model_copy(update=update)
 
     def describe(self) -> str:
         """See the base class."""

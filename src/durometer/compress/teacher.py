@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
-from durometer.corpora.files import existing, lines
+from durometer.corpora.files import files_of, lines
 from durometer.errors import InputError
 from durometer.types import Sample
 
@@ -40,18 +39,12 @@ def read_predictions(pattern: str, *, pair: bool, classes: int) -> list[Answer]:
     ids = 2 if pair else 1
     answers = []
     for path in files_of(pattern):
-        for number, text in lines(existing(path)):
+        for number, text in lines(path):
             if text.strip():
                 answers.append(_answer(text.split(), ids, classes, f"{path}:{number}"))
     if not answers:
         raise InputError("no predictions", where=pattern)
     return answers
-
-
-def files_of(pattern: str) -> list[Path]:
-    """Return the files that ``pattern`` names, or the one that is not there."""
-    path = Path(pattern).expanduser()
-    return (sorted(path.parent.glob(path.name)) if "*" in path.name else []) or [path]
 
 
 def _answer(fields: Sequence[str], ids: int, classes: int, where: str) -> Answer:

@@ -55,11 +55,22 @@ def existing(path: str | Path) -> Path:
         InputError: neither is.
 
     """
-    plain = Path(path).expanduser()
-    for candidate in (plain, Path(f"{plain}.gz")):
-        if candidate.exists():
-            return candidate
+    found = files_of(str(path))[0]
+    if found.exists():
+        return found
     raise InputError("no such file or folder", where=str(path), hint="Check the path after FORMAT:.")
+
+
+def files_of(pattern: str) -> list[Path]:
+    """Return what ``pattern`` names (a ``*`` in its last part: several), or else the one that is not there.
+
+    ``~`` is the home folder; a file that is not there may be there with ``.gz``.
+    """
+    path = Path(pattern).expanduser()
+    zipped = Path(f"{path}.gz")
+    if path.exists() or not zipped.exists():
+        return (sorted(path.parent.glob(path.name)) if "*" in path.name else []) or [path]
+    return [zipped]
 
 
 def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,7 @@ defaults are pinned by a test, which says which of ``plan.VERSIONS`` to raise.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -31,10 +32,17 @@ def essential_attack(attack: AttackConfig) -> dict[str, Any]:
 
 
 def essential_step(step: StepConfig) -> dict[str, Any]:
-    """Return a compression step as it is hashed."""
-    from durometer.compress.base import COMPRESSIONS
+    """Return a compression step as it is hashed: of the files that it reads, the names alone.
 
-    return {"kind": step.kind} | essential(COMPRESSIONS.get(step.kind), step.options)
+    What they hold is hashed beside it (see ``plan``).
+    """
+    from durometer.compress.base import COMPRESSIONS, Compression
+
+    model, options = COMPRESSIONS.get(step.kind), step.options
+    if isinstance(model, type) and issubclass(model, Compression):
+        options = model.model_validate(options).moved(lambda path: Path(path).name).model_dump(mode="json")
+        options.pop("kind")
+    return {"kind": step.kind} | essential(model, options)
 
 
 def essential_training(victim: VictimConfig) -> dict[str, Any]:

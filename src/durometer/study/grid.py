@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from durometer.corpora.files import files_of
 from durometer.registry import Registry
 from durometer.study.config import (
     AttackConfig,
@@ -128,11 +129,14 @@ def _task_training(task: TaskConfig, source: Source, path: FieldPath) -> dict[st
 
 
 def _beside(path: str, source: Source) -> str:
-    """Return an absolute path where ``path`` is relative and exists beside the study file."""
+    """Return an absolute path where ``path`` is relative and exists beside the study file.
+
+    Any other path stays as it is: it starts at the folder in which the command runs, or is a hub id.
+    """
     there = Path(source.name).parent / path
-    if not path or Path(path).is_absolute() or there == Path(path) or not there.exists():
+    if not path or Path(path).is_absolute() or not files_of(str(there))[0].exists():
         return path
-    return str(there.resolve())
+    return str(there.parent.resolve() / there.name)
 
 
 def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConfig:
@@ -188,6 +192,8 @@ def _option_grid(
     registry: Registry[Any], kind: str, options: Mapping[str, Any], source: Source, path: FieldPath
 ) -> Iterable[tuple[dict[str, Any], str]]:
     """Yield (validated options, label such as `` amount=0.5``) for every point of the options' grid."""
+    from durometer.compress.base import Compression
+
     model = registry.get(kind)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         yield dict(options), ""
@@ -199,6 +205,8 @@ def _option_grid(
             resolved = model.model_validate({**options, **chosen})
         except ValidationError as error:
             raise explain(error, source, model, path) from None
+        if isinstance(resolved, Compression):
+            resolved = resolved.moved(lambda found: _beside(found, source))
         dumped = resolved.model_dump(mode="json", exclude={"kind"})
         yield dumped, "".join(f" {k}={v}" for k, v in chosen.items())
 

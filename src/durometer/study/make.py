@@ -171,7 +171,7 @@ def make_variant(bench: Bench, folder: Path) -> None:
     from durometer.compress.artefact import save_artefact
 
     config = bench.node.config
-    recipe = [parse_compression(step) for step in config["recipe"]]
+    recipe = [parse_compression(step) for step in bench.node.hints.get("recipe", config["recipe"])]
     victim = load_victim(bench.input("victim"), task_of(bench.node.hints["task"]), bench.device)
     data = read_corpus(bench.input("corpus"))
     smaller = compress(

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from durometer.corpora.files import files_of
 from durometer.errors import ConfigurationError, InputError
 from durometer.stats.frame import CellKey
 from durometer.study.config import StudyConfig, TaskConfig, VariantConfig, VictimConfig, canonical_json
@@ -24,6 +25,7 @@ from durometer.study.essence import essential_attack, essential_step, essential_
 from durometer.study.grid import ORIGINAL, needs_candidates
 from durometer.types import content_hash
 
+_Recipe = tuple[str, dict[str, Any], dict[str, Any]]  # name, hashed configuration, hints
 VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 2, "tools": 1, "cell": 2}
 
 
@@ -121,13 +123,7 @@ class _Builder:
         self.download: dict[str, bool] = {}
         self.missing: list[str] = []
         self.attacks = [(a.name, essential_attack(a), needs_candidates(a)) for a in config.attacks]
-        self.recipes = [
-            (
-                v.name,
-                {"recipe": [essential_step(step) for step in v.recipe], "seed": v.seed} | self.files_of(v),
-            )
-            for v in config.variants
-        ]
+        self.recipes = [self.recipe_of(variant) for variant in config.variants]
         self.proposer = config.candidates.victim if config.candidates else ""
         if config.candidates is not None and not self.proposer:
             self.hints = {key: path for key, path in config.candidates.model_dump().items() if path}
@@ -137,20 +133,32 @@ class _Builder:
 
     def fingerprint(self, path: str, field: str) -> str:
         """Return the hash of a file or folder; note what is not there where the plan may be incomplete."""
-        if path in self.known and not Path(path).exists():
+        place = files_of(path)[0]
+        if path in self.known and not place.exists():
             return str(self.known[path])
-        if self.allow_missing and not Path(path).exists():
+        if self.allow_missing and not place.exists():
             self.missing.append(f"{path} ({field})")
             return f"missing {path}"
-        return _fingerprint(Path(path))
+        return _fingerprint(place)
 
-    def files_of(self, variant: VariantConfig) -> dict[str, list[str]]:
-        """Return the hashes of files that its steps read beside the corpus; nothing where they read none."""
+    def recipe_of(self, variant: VariantConfig) -> _Recipe:
+        """Return a recipe's name, what is hashed of it, and where the files are that its steps read."""
         from durometer.compress.base import parse_compression
 
-        steps = [parse_compression({"kind": step.kind} | step.options) for step in variant.recipe]
-        paths = [path for step in steps for path in step.files()]
-        return {"files": [self.fingerprint(p, f"variant {variant.name}") for p in paths]} if paths else {}
+        hashed: dict[str, Any] = {"recipe": [essential_step(step) for step in variant.recipe]}
+        hashed["seed"] = variant.seed
+        whole = [{"kind": step.kind} | step.options for step in variant.recipe]
+        sources: dict[str, list[str]] = {}
+        for pattern in [path for step in whole for path in parse_compression(step).files()]:
+            found = files_of(pattern)
+            if pattern in self.known and not found[0].exists():
+                sources[pattern] = list(self.known[pattern])
+            else:
+                sources[pattern] = [self.fingerprint(str(p), f"variant {variant.name}") for p in found]
+        if not sources:
+            return variant.name, hashed, {}
+        files = [digest for digests in sources.values() for digest in digests]
+        return variant.name, hashed | {"files": files}, {"recipe": whole, "sources": sources}
 
     def card_fingerprint(self, card: str) -> list[str]:
         """Return the hash of a card and of the weights it names; of a hub id, the id."""
@@ -179,11 +187,17 @@ class _Builder:
             self._add_victim(task, victim, corpus, tools)
 
     def corpus_node(self, task: TaskConfig) -> Node:
-        """Return the node of a task's data: named by its files' bytes, or by the interpreter's version."""
+        """Return the node of a task's data.
+
+        Files are named by their bytes, a data set of the hub by its id, generated data by the interpreter.
+        """
         source, _, split = task.corpus.partition("#")
         reader, _, path = source.partition(":")
         config = {"task": task.task, "reader": reader, "split": split, "options": task.options}
-        config["source"] = self.fingerprint(path, f"data of {task.label}") if path else ""
+        of_the_hub = reader == "hub" and not Path(path).exists()
+        config["source"] = path
+        if path and not of_the_hub:
+            config["source"] = self.fingerprint(path, f"data of {task.label}")
         if not path:  # generated from the code of this interpreter
             config["python"] = platform.python_version()
         return Node(
@@ -213,11 +227,9 @@ class _Builder:
     def _add_victim(self, task: TaskConfig, victim: VictimConfig, corpus: Node, tools: Node) -> None:
         trained = self.victim_node(task, victim, corpus)
         forms = [(ORIGINAL, trained)]
-        for name, recipe in self.recipes if not victim.python else ():
-            inputs = {"victim": trained.name, "corpus": corpus.name}
-            forms.append(
-                (name, Node("variant", f"{victim.name} {name}", recipe, inputs, {"task": task.task}))
-            )
+        for name, recipe, places in self.recipes if not victim.python else ():
+            inputs, hints = {"victim": trained.name, "corpus": corpus.name}, {"task": task.task} | places
+            forms.append((name, Node("variant", f"{victim.name} {name}", recipe, inputs, hints)))
         used = [
             (name, form, cells)
             for name, form in forms
@@ -288,6 +300,8 @@ def known_sources(plan: Plan) -> dict[str, Any]:
             found[node.hints["path"]] = node.config["source"]
         elif node.kind == "victim" and "card" in node.hints:
             found[node.hints["card"]] = node.config["card"]
+        elif node.kind == "variant":
+            found |= node.hints.get("sources", {})
         elif node.kind == "cell" and "candidates" in node.config:
             found |= {path: node.config["candidates"][key] for key, path in node.hints.items()}
     return found

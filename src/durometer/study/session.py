@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import durometer
+from durometer.corpora.files import files_of
 from durometer.study.artefacts import Artefacts
 from durometer.study.backends import Backend, InProcess, Processes
 from durometer.study.config import MachineOptions, StudyConfig
 from durometer.study.durable import explained, file_sha256, write_atomically
 from durometer.study.lock import RunLock
 from durometer.study.parts import OUTCOMES
-from durometer.study.plan import Plan
+from durometer.study.plan import Plan, known_sources
 from durometer.study.provenance import environment
 from durometer.study.run import Listener, Runner
 from durometer.study.sizing import choose_workers, worker_bytes
@@ -49,13 +51,14 @@ class Session:
         with RunLock(self.folder) as lock:
             artefacts.prepare()
             self._write_down(plan)
+            looked_at = sizes_and_times(known_sources(plan))
             backend = self._backend(lock.descriptor)
             try:
                 Runner(plan, artefacts, backend, listen).run()
             finally:
                 backend.close()
             artefacts.sweep()
-            self._note_complete()
+            self._note_complete(looked_at)
 
     def _write_down(self, plan: Plan) -> None:
         """Write what is being done, before doing it."""
@@ -77,8 +80,9 @@ class Session:
             return RayActors(self.folder, self.machine.device, workers, worker_bytes(self.config))
         return Processes(self.folder, self.machine.device, workers, lock_descriptor)
 
-    def _note_complete(self) -> None:
+    def _note_complete(self, sources: Mapping[str, str]) -> None:
         record = {"identity": identity(self.text), "outcomes_sha256": file_sha256(self.folder / OUTCOMES)}
+        record["sources"] = dict(sources)
         write_atomically(self.folder / COMPLETE, json.dumps(record).encode())
 
 
@@ -95,12 +99,28 @@ def identity(text: str) -> str:
 def is_complete(text: str, folder: Path) -> bool:
     """Whether this very study, with this very code, is finished here.
 
-    Answers without importing a model's libraries. Data files are not read again: who changed them deletes
-    ``complete.json`` or the run folder.
+    Answers without importing a model's libraries. The files that it was made from are not read again: one
+    with the size and the time that it had is taken for unchanged, and one that is gone is not missed.
     """
     try:
         record = json.loads((folder / COMPLETE).read_text())
         digest = file_sha256(folder / OUTCOMES)
     except (OSError, ValueError):
         return False
-    return bool(record == {"identity": identity(text), "outcomes_sha256": digest})
+    before = record.pop("sources", {})
+    now = sizes_and_times(before)
+    unchanged = all(now[path] == before[path] for path in now)
+    return unchanged and bool(record == {"identity": identity(text), "outcomes_sha256": digest})
+
+
+def sizes_and_times(sources: Iterable[str]) -> dict[str, str]:
+    """Return a digest of names, sizes and times of the files of each source that is there."""
+    found = {}
+    for source in filter(None, sources):
+        digest = hashlib.sha256()
+        for path in [path for place in files_of(source) for path in (place, *sorted(place.rglob("*")))]:
+            if path.is_file():
+                stat = path.stat()
+                digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+                found[source] = digest.hexdigest()
+    return found
