@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from durometer.cli import app
-from durometer.study.config import StudyConfig
+from durometer.errors import InputError
+from durometer.study.config import MachineOptions, StudyConfig
+from durometer.study.options import machine_options, on_a_device
 from durometer.study.plan import plan_study
 
 STUDY = """
@@ -76,8 +78,20 @@ def test_a_plan_needs_no_network(asked: list[dict[str, Any]]) -> None:
     assert not asked
 
 
-def test_a_device_is_checked_before_work(tmp_path: Path) -> None:
-    words = [*verbs(tmp_path)["eval"][:2], str(tmp_path), "--data", f"jsonl:{tmp_path}"]
-    outcome = CliRunner().invoke(app, [*words, "--device", "gpu"])
+@pytest.mark.parametrize("verb", ["eval", "attack", "train", "run"])
+def test_a_device_is_checked_before_work_and_auto_is_one(
+    verb: str, asked: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    outcome = CliRunner().invoke(app, [*verbs(tmp_path)[verb], "--device", "gpu"])
     assert outcome.exit_code == 2
     assert "--device gpu" in outcome.output + outcome.stderr
+    assert not asked
+    CliRunner().invoke(app, [*verbs(tmp_path)[verb], "--device", "auto"])
+    assert asked
+
+
+def test_the_device_of_a_cluster_is_not_guessed() -> None:
+    asked = MachineOptions(backend="ray", device="cuda")
+    assert on_a_device(asked) == asked  # whatever this machine has
+    with pytest.raises(InputError, match="say cpu or cuda"):
+        on_a_device(machine_options(asked, device="auto"))

@@ -13,7 +13,7 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.calibrate import estimated_seconds
 from durometer.study.config import StudyConfig
 from durometer.study.estimate import Estimate, estimate
-from durometer.study.options import machine_options
+from durometer.study.options import machine_options, on_a_device
 from durometer.study.plan import Node
 from durometer.study.progress import states_on_disk
 from durometer.study.sizing import choose_workers, worker_bytes
@@ -28,6 +28,8 @@ def print_plan(source: Source, folder: Path, options: Mapping[str, str | bool | 
     """Print what ``run`` would do; nothing is written."""
     config = StudyConfig.from_source(source)
     machine = machine_options(config.machine, **options)
+    if machine.device == "auto":  # any other may be that of the machine which is planned for
+        machine = on_a_device(machine)
     workers, why = choose_workers(machine, config)
     plan, artefacts = plan_in(folder, config, allow_missing=True), Artefacts(folder)
     states = states_on_disk(plan, artefacts)

@@ -38,7 +38,7 @@ def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None])
     from durometer.cli._progress import Display
     from durometer.study.artefacts import Artefacts
     from durometer.study.config import StudyConfig
-    from durometer.study.options import machine_options
+    from durometer.study.options import machine_options, on_a_device
     from durometer.study.session import Session
     from durometer.study.sizing import choose_workers
     from durometer.study.store import plan_in
@@ -46,7 +46,7 @@ def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None])
 
     signal.signal(signal.SIGTERM, _terminate)
     config = StudyConfig.from_source(source)
-    machine = machine_options(config.machine, **options)
+    machine = on_a_device(machine_options(config.machine, **options))
     say(f"{config.name} in {folder}: {choose_workers(machine, config)[1]}")
     plan = plan_in(folder, config, allow_download=machine.allow_download)
     for reason in reasons(plan, Artefacts(folder)):

@@ -48,7 +48,9 @@ def command(
     hold_out_cwe: Annotated[
         str | None, typer.Option("--hold-out-cwe", help="Attack samples of this CWE alone, as in CWE-78.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = "cpu",
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
     json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
@@ -61,6 +63,7 @@ def command(
 
     from durometer.attacks.campaign import Campaign
     from durometer.cli._attack_run import run
+    from durometer.victims.device import resolved
 
     campaign = Campaign(
         victim=victim,
@@ -76,7 +79,7 @@ def command(
         max_seconds=max_seconds,
         rename_function_name=rename_function_name,
         unchecked=unchecked,
-        device=device,
+        device=resolved(device),
         width=width,
         hold_out_cwe=hold_out_cwe,
         allow_download=allow_download,

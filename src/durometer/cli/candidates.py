@@ -24,7 +24,9 @@ def command(
     occurrences: Annotated[
         int | None, typer.Option(min=1, help="Look at the first N occurrences of a name only (faster).")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, …")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = "cpu",
 ) -> None:
     """Write a file of substitutes, one row per distinct snippet, for ``durometer attack --candidates``.
 
@@ -36,7 +38,9 @@ def command(
     from durometer.attacks.candidate_files import write_rows
     from durometer.attacks.candidates import MaskedLM, SubstituteConfig
     from durometer.study.durable import explained
+    from durometer.victims.device import resolved
 
+    device = resolved(device)
     campaign = Campaign(victim="", task=task, data=data, attack={"kind": "alert"}, limit=limit)
     samples = list({sample.snippet_id: sample for sample in campaign.samples}.values())
     source = MaskedLM.load(model, device=device, config=SubstituteConfig(occurrences_per_name=occurrences))

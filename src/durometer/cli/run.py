@@ -17,7 +17,9 @@ def command(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="in-process, processes or ray.")] = None,
     workers: Annotated[str | None, typer.Option(help="A number, or auto.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = None,
     allow_download: Annotated[bool, typer.Option(help="Fetch hub ids that are not cached.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,

@@ -27,3 +27,25 @@ def machine_options(base: MachineOptions, **given: str | bool | None) -> Machine
             where=f"--{option}",
             hint=f"Allowed: {allowed}." if allowed else "",
         ) from None
+
+
+def on_a_device(options: MachineOptions) -> MachineOptions:
+    """Return ``options`` with the device ``auto`` resolved.
+
+    Raises:
+        InputError: this machine has no such device, or cannot know (the machines of a cluster).
+
+    """
+    if options.device == "cpu":  # torch would take a second to say so
+        return options
+    from durometer.victims.device import resolved
+
+    if options.backend != "ray":
+        return options.model_copy(update={"device": resolved(options.device)})
+    if options.device == "auto":
+        raise InputError(
+            "this machine cannot tell what those of a cluster have",
+            where="--device auto",
+            hint="With --backend ray, say cpu or cuda.",
+        )
+    return options

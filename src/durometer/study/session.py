@@ -81,8 +81,11 @@ class Session:
         return Processes(self.folder, self.machine.device, workers, lock_descriptor)
 
     def _note_complete(self, sources: Mapping[str, str]) -> None:
-        record = {"identity": identity(self.text), "outcomes_sha256": file_sha256(self.folder / OUTCOMES)}
-        record["sources"] = dict(sources)
+        record = {
+            "identity": identity(self.text),
+            "outcomes_sha256": file_sha256(self.folder / OUTCOMES),
+            "sources": dict(sources),
+        }
         write_atomically(self.folder / COMPLETE, json.dumps(record).encode())
 
 
