@@ -2,7 +2,7 @@
 """Set durometer up beside this file, then do one thing with it.
 
     python3 run.py demo          the main job: a whole study on code of this machine
-    python3 run.py test          the tests
+    python3 run.py test          the tests, in two processes; any option of pytest may follow (-n 0: in one)
     python3 run.py VERB ...      any durometer verb
 
 Standard library only, and syntax that old interpreters can parse, so that they can say what is missing.
@@ -20,6 +20,8 @@ ENVIRONMENT = os.path.join(HERE, ".venv")
 SCRIPTS = os.path.join(ENVIRONMENT, "Scripts" if os.name == "nt" else "bin")
 PYTHON = os.path.join(SCRIPTS, "python.exe" if os.name == "nt" else "python")
 STAMP = os.path.join(ENVIRONMENT, "durometer-stamp")
+# Two processes: tests start workers of their own. A file stays in one, for its fixtures train victims.
+TESTS = ["-n", str(min(2, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 NEEDED_BYTES = 3 * 1024**3  # an environment takes 2 GB; pip unpacks beside it
 
 
@@ -95,7 +97,7 @@ def main(arguments):
         if not is_ready(testing):
             set_up(testing)
         rest = arguments[1:] if testing else arguments
-        module = ["pytest"] if testing else ["durometer"]
+        module = ["pytest"] + TESTS if testing else ["durometer"]
         folder = HERE if testing else os.getcwd()
         return subprocess.call([PYTHON, "-m"] + module + rest, cwd=folder)
     except KeyboardInterrupt:

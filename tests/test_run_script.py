@@ -62,3 +62,17 @@ def test_the_stamp_follows_the_requirements(script: Path) -> None:
     assert names["is_ready"](True)
     (script.parent / "constraints.txt").write_text("changed")
     assert not names["is_ready"](False)
+
+
+def test_the_tests_run_in_two_processes_unless_told_otherwise(script: Path) -> None:
+    names = runpy.run_path(str(script))
+    python, stamp = Path(names["PYTHON"]), Path(names["STAMP"])
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"\nexit 5\n')
+    python.chmod(0o755)
+    stamp.write_text(names["wanted_stamp"]("dev") + "\n")
+    command = [sys.executable, script, "test", "-n", "0", "-k", "one or other"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stdout.split()[:3] == ["-m", "pytest", "-n"]
+    assert done.stdout.endswith(" -n 0 -k one or other\n")  # pytest takes the last

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import symtable
@@ -24,6 +25,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from durometer.study.config import StudyConfig
+from durometer.study.plan import plan_study
+from durometer.study.presets import preset
+
 pytestmark = pytest.mark.slow
 FILES = ("report.html", "results.json", "outcomes.parquet", "study.yaml")
 
@@ -34,8 +39,8 @@ def demo(out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of one undisturbed tiny demo."""
-    out = tmp_path_factory.mktemp("demo") / "run"
+    """Return the folder of one undisturbed tiny demo: of the one that DUROMETER_DEMO names, if it does."""
+    out = Path(os.environ.get("DUROMETER_DEMO") or tmp_path_factory.mktemp("demo") / "run")
     done = subprocess.run(demo(out), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Robust acc." in done.stdout
@@ -134,14 +139,28 @@ def test_every_success_flips_the_label_alone(run: Path, successes: pl.DataFrame)
             assert after.label != sample.label
 
 
+def copy_without_the_flaw_detector(run: Path, out: Path) -> None:
+    """Copy a finished demo as if one of its two tasks had not been begun; its kills cost half the time."""
+    plan = plan_study(StudyConfig.from_source(preset("demo-tiny")))
+    shutil.copytree(run, out)
+    missing = [node.name for node in plan.nodes.values() if "clone" not in node.label]
+    assert 0 < len(missing) < len(plan.nodes)
+    for name in missing:
+        shutil.rmtree(out / "artefacts" / name)
+    for name in FILES:
+        (out / name).unlink()
+
+
 def test_kills_at_any_moment_change_nothing(run: Path, tmp_path: Path) -> None:
     out, moments = tmp_path / "run", random.Random(5)
+    copy_without_the_flaw_detector(run, out)
     for _ in range(4):
         process = subprocess.Popen(
             demo(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        time.sleep(moments.uniform(3, 25))
+        time.sleep(moments.uniform(3, 15))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert not (out / "outcomes.parquet").exists(), "no kill came in time"
     subprocess.run(demo(out), capture_output=True, check=True)
     assert (out / "outcomes.parquet").read_bytes() == (run / "outcomes.parquet").read_bytes()

@@ -16,7 +16,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModel
 
 Pooling = Literal["first", "mean", "last"]
 
@@ -70,6 +69,8 @@ class EncoderNetwork(nn.Module):
     """Encoder and head. ``config`` is the encoder's transformers configuration."""
 
     def __init__(self, config: Any, head: HeadConfig) -> None:
+        from transformers import AutoModel  # takes a second: others' victims are measured without it
+
         super().__init__()
         self.config = config
         self.head_config = head
@@ -161,5 +162,7 @@ def roberta_states(encoder: Any, word_embeddings: Tensor) -> Tensor:
 
 def encoder_config(values: dict[str, Any]) -> Any:
     """Return the transformers configuration described by ``values`` (its own ``model_type`` included)."""
+    from transformers import AutoConfig
+
     values = dict(values)
     return AutoConfig.for_model(values.pop("model_type"), **values)

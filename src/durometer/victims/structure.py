@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from durometer.errors import InputError
 
@@ -76,7 +75,7 @@ def _unit(name: str, module: Any) -> Unit | None:
 def count(network: nn.Module, unit: Unit) -> int:
     """Return how many heads or columns the part has."""
     linear: Any = network.get_submodule(unit.writes[0])
-    outputs = linear.nf if isinstance(linear, Conv1D) else linear.out_features
+    outputs = linear.out_features if isinstance(linear, nn.Linear) else linear.nf  # GPT-2's Conv1D
     return int(outputs) // (unit.size * unit.fused)
 
 
@@ -108,8 +107,8 @@ def resize(network: nn.Module, structure: Mapping[str, int]) -> None:
 def _replace(network: nn.Module, path: str, *, inputs: int | None = None, outputs: int | None = None) -> None:
     old: Any = network.get_submodule(path)
     new: nn.Module
-    if isinstance(old, Conv1D):
-        new = Conv1D(outputs or old.nf, inputs or old.nx)
-    else:
+    if isinstance(old, nn.Linear):
         new = nn.Linear(inputs or old.in_features, outputs or old.out_features, bias=old.bias is not None)
+    else:
+        new = type(old)(outputs or old.nf, inputs or old.nx)
     network.set_submodule(path, new)
