@@ -60,7 +60,8 @@ class _Estimates:
         table = self._victim.network.encoder.get_input_embeddings()
         estimates = []
         for variant in variants:
-            old = next(name for name in _names(variant) if variant.name_of(name) != program.name_of(name))
+            renamed = {**program.renames, **variant.renames}
+            old = next(name for name in renamed if variant.name_of(name) != program.name_of(name))
             new = self._mean(table, variant.name_of(old))
             estimates.append(
                 sum(
@@ -76,11 +77,6 @@ class _Estimates:
         with torch.inference_mode():
             mean: Tensor = table(torch.tensor([ids], device=self._victim.device))[0].mean(dim=0)
         return mean.clone()
-
-
-def _names(program: Program) -> tuple[str, ...]:
-    own = program.snippet.function_name
-    return program.snippet.renameable if own is None else (*program.snippet.renameable, own)
 
 
 class _Spans:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from durometer.stats.bootstrap import CONFIDENCE, Estimate, Floats, Ratio, estimate_mean, estimate_ratios
+from durometer.stats.bootstrap import Estimate, Floats, Ratio, estimate_mean, estimate_ratios
 from durometer.stats.measures import ATTACKED, BROKEN, CORRECT, ROBUST, require
 from durometer.types import Status
 
@@ -63,9 +63,7 @@ def union_of_attacks(outcomes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def budget_curve(
-    outcomes: pl.DataFrame, budgets: Sequence[int] | None = None, *, confidence: float = CONFIDENCE
-) -> list[BudgetPoint]:
+def budget_curve(outcomes: pl.DataFrame, budgets: Sequence[int] | None = None) -> list[BudgetPoint]:
     """Return robust accuracy and ASR of one cell as functions of the query budget.
 
     A success counts at every budget of at least its queries. By default 25 budgets, evenly spaced in
@@ -89,13 +87,11 @@ def budget_curve(
         standing = robust | (right & broken & ~found)
         ratios.append(Ratio(_numbers(standing), everything, proportion=True))
         ratios.append(Ratio(_numbers(found), base, proportion=True))
-    estimates = estimate_ratios(ratios, outcomes["snippet_id"].to_numpy(), confidence=confidence)
+    estimates = estimate_ratios(ratios, outcomes["snippet_id"].to_numpy())
     return [BudgetPoint(budget, estimates[2 * i], estimates[2 * i + 1]) for i, budget in enumerate(budgets)]
 
 
-def transfer_matrix(
-    results: pl.DataFrame, *, confidence: float = CONFIDENCE
-) -> dict[tuple[str, str], Estimate]:
+def transfer_matrix(results: pl.DataFrame) -> dict[tuple[str, str], Estimate]:
     """Return, for each (source, target), the share of examples found on source that break target unchanged.
 
     ``results`` has one row per adversarial example and target: ``source``, ``target``, ``snippet_id``,
@@ -110,7 +106,6 @@ def transfer_matrix(
         (source, target): estimate_mean(
             [] if rows is None else (~rows["adversarial_correct"]).to_numpy(),
             [] if rows is None else rows["snippet_id"].to_numpy(),
-            confidence=confidence,
         )
         for source, target in pairs
         for rows in [groups.get((source, target))]

@@ -135,23 +135,17 @@ def measure_cell(
     )
 
 
-def measure_cells(
-    outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
-) -> dict[CellKey, CellMeasures]:
+def measure_cells(outcomes: pl.DataFrame) -> dict[CellKey, CellMeasures]:
     """Return the measures of every cell of ``outcomes``, cells in sorted order."""
     require(outcomes, CELL_COLUMNS)
     return {
-        CellKey(*key): measure_cell(rows, confidence=confidence, resamples=resamples)
+        CellKey(*key): measure_cell(rows)
         for key, rows in sorted(outcomes.partition_by(CELL_COLUMNS, as_dict=True).items())
     }
 
 
 def measure_groups(
-    outcomes: pl.DataFrame,
-    by: Sequence[str],
-    *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
+    outcomes: pl.DataFrame, by: Sequence[str], *, resamples: int = RESAMPLES
 ) -> dict[tuple[object, ...], CellMeasures]:
     """Return the measures of every group of ``outcomes`` by the columns ``by``, such as seeds pooled.
 
@@ -159,7 +153,7 @@ def measure_groups(
     """
     require(outcomes, by)
     return {
-        key: measure_cell(rows, confidence=confidence, resamples=resamples)
+        key: measure_cell(rows, resamples=resamples)
         for key, rows in sorted(outcomes.partition_by(list(by), as_dict=True).items())
     }
 

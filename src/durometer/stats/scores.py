@@ -48,15 +48,15 @@ def calibration(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) ->
     )
 
 
-def confidence_gap(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
+def confidence_gap(outcomes: pl.DataFrame) -> Estimate:
     """Return by how much proven successes lower the probability of the class first predicted, on average."""
     require(outcomes, ("status", "reason", "snippet_id", "original_probability", "adversarial_probability"))
     rows = outcomes.filter(BROKEN & pl.col("adversarial_probability").is_not_null())
     drops = rows["original_probability"] - rows["adversarial_probability"]
-    return estimate_mean(drops.to_numpy(), rows["snippet_id"].to_numpy(), confidence=confidence)
+    return estimate_mean(drops.to_numpy(), rows["snippet_id"].to_numpy())
 
 
-def score_drop(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
+def score_drop(outcomes: pl.DataFrame) -> Estimate:
     """Return the mean drop of the goal's score over attacked samples (for summarization: of sentence BLEU).
 
     An attacked sample without a proven adversarial program keeps its score: its drop is 0.
@@ -65,4 +65,4 @@ def score_drop(outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Est
     rows = outcomes.filter(ATTACKED & pl.col("original_score").is_not_null()).select(
         "snippet_id", drop=SCORE_DROP
     )
-    return estimate_mean(rows["drop"].to_numpy(), rows["snippet_id"].to_numpy(), confidence=confidence)
+    return estimate_mean(rows["drop"].to_numpy(), rows["snippet_id"].to_numpy())

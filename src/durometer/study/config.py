@@ -8,7 +8,7 @@ the outcomes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,6 +49,13 @@ def _kind_and_options(value: object) -> object:
     return value
 
 
+def _known(what: str, name: str, names: Iterable[str]) -> str:
+    known = list(names)
+    if name not in known:
+        raise HintedError(f"unknown {what} {name!r}", suggest(name, known))
+    return name
+
+
 class AttackConfig(Strict):
     """One attack: its registered kind, its options, and the name that its rows carry."""
 
@@ -63,12 +70,10 @@ class AttackConfig(Strict):
 
     @field_validator("kind")
     @classmethod
-    def _known(cls, kind: str) -> str:
+    def _registered(cls, kind: str) -> str:
         from durometer.attacks.base import ATTACKS
 
-        if kind not in ATTACKS:
-            raise HintedError(f"unknown attack {kind!r}", suggest(kind, list(ATTACKS)))
-        return kind
+        return _known("attack", kind, ATTACKS)
 
 
 class StepConfig(Strict):
@@ -89,12 +94,10 @@ class StepConfig(Strict):
 
     @field_validator("kind")
     @classmethod
-    def _known(cls, kind: str) -> str:
+    def _registered(cls, kind: str) -> str:
         from durometer.compress.base import COMPRESSIONS
 
-        if kind not in COMPRESSIONS:
-            raise HintedError(f"unknown compression {kind!r}", suggest(kind, list(COMPRESSIONS)))
-        return kind
+        return _known("compression", kind, COMPRESSIONS)
 
 
 class VariantConfig(Strict):
@@ -111,18 +114,11 @@ class VariantConfig(Strict):
 
         if isinstance(value, Mapping) and isinstance(value.get("recipe"), list):
             return {**value, "recipe": rejoined(value["recipe"])}
-        if isinstance(value, str) or (isinstance(value, Mapping) and "kind" in value):
-            step = (
-                {k: v for k, v in value.items() if k not in ("name", "seed")}
-                if isinstance(value, Mapping)
-                else value
-            )
-            rest = (
-                {k: v for k, v in value.items() if k in ("name", "seed")}
-                if isinstance(value, Mapping)
-                else {}
-            )
-            return {"recipe": [step]} | rest
+        if isinstance(value, str):
+            return {"recipe": [value]}
+        if isinstance(value, Mapping) and "kind" in value:
+            own = {name: value[name] for name in ("name", "seed") if name in value}
+            return {"recipe": [{k: v for k, v in value.items() if k not in own}]} | own
         return {"recipe": rejoined(value)} if isinstance(value, list | tuple) else value
 
 
@@ -156,12 +152,10 @@ class TaskConfig(Strict):
 
     @field_validator("task")
     @classmethod
-    def _known(cls, task: str) -> str:
+    def _registered(cls, task: str) -> str:
         from durometer.tasks.base import TASKS
 
-        if task not in TASKS:
-            raise HintedError(f"unknown task {task!r}", suggest(task, list(TASKS)))
-        return task
+        return _known("task", task, TASKS)
 
     @property
     def label(self) -> str:
@@ -174,9 +168,8 @@ class TaskConfig(Strict):
     def _readable(cls, corpus: str) -> str:
         from durometer.study.corpusfile import known_corpora
 
-        reader = corpus.partition("#")[0].partition(":")[0]
-        if corpus and reader not in known_corpora():
-            raise HintedError(f"unknown corpus format {reader!r}", suggest(reader, known_corpora()))
+        if corpus:
+            _known("corpus format", corpus.partition("#")[0].partition(":")[0], known_corpora())
         return corpus
 
 

@@ -121,10 +121,7 @@ def _task_training(task: TaskConfig, source: Source, path: FieldPath) -> dict[st
         return {}
     from durometer.victims.presets import TrainConfig
 
-    try:
-        training = TrainConfig.model_validate(task.training)
-    except ValidationError as error:
-        raise explain(error, source, TrainConfig, (*path, "training")) from None
+    training = _validated(TrainConfig, task.training, source, (*path, "training"))
     return training.model_dump(mode="json", include=set(task.training))
 
 
@@ -146,11 +143,8 @@ def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConf
     if victim.card and victim.training:
         from durometer.victims.presets import TrainConfig
 
-        try:
-            training = TrainConfig.model_validate(victim.training).model_dump(mode="json")
-        except ValidationError as error:
-            raise explain(error, source, TrainConfig, (*path, "training")) from None
-        victim = victim.model_copy(update={"training": training})
+        training = _validated(TrainConfig, victim.training, source, (*path, "training"))
+        victim = victim.model_copy(update={"training": training.model_dump(mode="json")})
     if not victim.preset:
         return victim.model_copy(update={"name": victim.name or name})
     from durometer.victims.presets import PRESETS
@@ -160,12 +154,8 @@ def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConf
         raise source.error((*path, "preset"), what, hint)
     filled = {}
     for field, default in zip(("shape", "training"), PRESETS[victim.preset], strict=True):
-        given = getattr(victim, field)
-        try:
-            model = type(default).model_validate(default.model_dump() | given)
-        except ValidationError as error:
-            raise explain(error, source, type(default), (*path, field)) from None
-        filled[field] = model.model_dump(mode="json")
+        values = default.model_dump() | getattr(victim, field)
+        filled[field] = _validated(type(default), values, source, (*path, field)).model_dump(mode="json")
     return victim.model_copy(update={"name": victim.name or victim.preset} | filled)
 
 
@@ -201,14 +191,20 @@ def _option_grid(
     axes = {k: v for k, v in options.items() if isinstance(v, list) and not _takes_lists(model, k)}
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
-        try:
-            resolved = model.model_validate({**options, **chosen})
-        except ValidationError as error:
-            raise explain(error, source, model, path) from None
+        resolved = _validated(model, {**options, **chosen}, source, path)
         if isinstance(resolved, Compression):
             resolved = resolved.moved(lambda found: _beside(found, source))
         dumped = resolved.model_dump(mode="json", exclude={"kind"})
         yield dumped, "".join(f" {k}={v}" for k, v in chosen.items())
+
+
+def _validated(
+    model: type[BaseModel], values: Mapping[str, Any], source: Source, path: FieldPath
+) -> BaseModel:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise explain(error, source, model, path) from None
 
 
 def _takes_lists(model: type[BaseModel], name: str) -> bool:

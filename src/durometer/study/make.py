@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from durometer.errors import ConfigurationError, InputError, RefusedError
 from durometer.study.artefacts import Artefacts
@@ -18,17 +18,12 @@ from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
 from durometer.types import Outcome, Sample, content_hash
 
+if TYPE_CHECKING:
+    from durometer.victims.loop import Progress
+
 ORIGIN = "victim_origin.json"
 GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
 PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
-
-
-class News(Protocol):
-    """Told what is being done: the stage, steps done of total, and a short message."""
-
-    def __call__(self, stage: str, done: int, total: int, message: str) -> None:
-        """Pass it on."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Bench:
     node: Node
     artefacts: Artefacts
     device: str
-    news: News
+    news: Progress
 
     @property
     def allow_download(self) -> bool:
@@ -50,7 +45,7 @@ class Bench:
         return self.artefacts.path(self.node.inputs[role])
 
 
-def make(node: Node, artefacts: Artefacts, device: str, news: News) -> None:
+def make(node: Node, artefacts: Artefacts, device: str, news: Progress) -> None:
     """Make the artefact of ``node`` (any kind but ``cell``) and publish it."""
     maker = MAKERS[node.kind]
     bench = Bench(node, artefacts, device, news)
