@@ -7,6 +7,7 @@ ours and keeps its traceback.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,6 +51,22 @@ class VictimError(DurometerError):
 
 class StoreError(DurometerError):
     """A run folder that cannot be read or written: full disk, permissions, held by another run."""
+
+
+def not_utf8(start: bytes, where: str) -> InputError:
+    """Return the error for a file that is no UTF-8 text; ``start``, its first bytes, may tell what it is."""
+    marks = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+    name = next((name for mark, name in marks.items() if start.startswith(mark)), "")
+    zeros = start.count(0) / max(len(start), 1)
+    if not name and zeros > 0.4:  # of the bytes of Latin letters, half in UTF-16 and three quarters in UTF-32
+        name = "UTF-32" if zeros > 0.6 else "UTF-16"
+    if name:
+        hint = f"Convert it: iconv -f {name} -t UTF-8 OLD > NEW."
+        return InputError(f"{name} text, not UTF-8", where=where, hint=hint)
+    if zeros:
+        return InputError("binary data, not UTF-8 text", where=where, hint="Name a text file, or its format.")
+    hint = "Convert it; if it is Latin-1: iconv -f LATIN1 -t UTF-8 OLD > NEW."
+    return InputError("not UTF-8 text", where=where, hint=hint)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -203,6 +203,7 @@ def test_export_travels_verifies_and_extends(finished, tmp_path):
     [
         (["run", "nothing.yaml"], 2, ["no such file", "nothing.yaml"]),
         (["run", "."], 2, ["folder"]),
+        (["run", f"{__file__}/a.yaml"], 2, ["cannot be read (Not a directory)"]),
         (["rnu"], 2, ["Did you mean 'run'?"]),
         (["status", "nowhere"], 2, ["no such folder"]),
         (["demo", "--size", "huge"], 2, ["tiny"]),

@@ -161,6 +161,9 @@ def test_bytes_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     read = read_adversarial_examples(path)
     assert read.examples[0].original == "int a; //\udce9"
     assert "line 2 is not UTF-8" in read.notes[0]
+    path.write_bytes("original,adversarial\nint a;,int b;\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"a\.csv:1: UTF-16 text"):
+        read_adversarial_examples(path)
 
 
 @pytest.mark.bench_data

@@ -206,3 +206,6 @@ def test_no_such_file(tmp_path):
     (tmp_path / "mine.yaml").write_text("a: 1")
     with pytest.raises(InputError, match=r"(?s)no such file.*mine\.yaml"):
         StudyConfig.load(tmp_path / "mien.yaml")
+    (tmp_path / "mine.yaml").write_text("name: ü", encoding="latin-1")
+    with pytest.raises(InputError, match=r"(?s)mine\.yaml: not UTF-8 text.*iconv -f LATIN1"):
+        StudyConfig.load(tmp_path / "mine.yaml")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from durometer.code import Snippet
-from durometer.errors import InputError
+from durometer.errors import InputError, not_utf8
 from durometer.types import Sample, content_hash
 
 Candidates = Mapping[str, tuple[str, ...]]
@@ -77,7 +77,9 @@ def read_rows(path: Path) -> Iterator[tuple[str, Candidates]]:
                     yield _row(line, f"{path}, line {number}")
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path)) from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise not_utf8(error.object[:100], str(path)) from None
+    except (OSError, EOFError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path)) from error
 
 

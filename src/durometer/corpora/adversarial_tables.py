@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from durometer.errors import InputError
+from durometer.errors import InputError, not_utf8
 
 CELL_LIMIT = 1 << 30  # characters; the csv module's own limit of 128 Ki is shorter than some programs
 FILE_LIMIT = 4 << 30  # bytes after decompression: a bomb ends as a message
@@ -57,6 +57,8 @@ def read_table(path: Path) -> Table:
         )
     if data[:4] == b"PK\x03\x04":
         raise InputError("a zip archive or a spreadsheet", where=where, hint="Unpack it, or save it as CSV.")
+    if b"\0" in data[: max(4, data.find(b"\n"))]:
+        raise not_utf8(data[:100], f"{where}:1")
     notes: list[str] = []
     try:
         text = data.decode("utf-8-sig")

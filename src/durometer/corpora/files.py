@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from durometer.errors import InputError
+from durometer.errors import InputError, not_utf8
 
 SHOWN_LINES = 5
 LONGEST_SHOWN = 60
@@ -79,7 +79,7 @@ def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]
     Bytes that are no UTF-8 become lone surrogates, so that nothing is lost; ``damage`` counts their lines.
 
     Raises:
-        InputError: the file cannot be read, or its gzip data ends early or is damaged.
+        InputError: the file cannot be read, is UTF-16 or UTF-32, or its gzip data ends early or is damaged.
 
     """
     number = 0
@@ -89,6 +89,8 @@ def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]
         opener = gzip.open if zipped else open
         with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
             for number, text in enumerate(file, 1):
+                if number == 1 and "\0" in text:
+                    raise not_utf8(text.encode("utf-8", "surrogateescape"), f"{path}:1")
                 if damage and not text.isascii() and NO_UTF8.search(text):
                     damage.keep(path, number, "bytes that are no UTF-8")
                 yield number, text.rstrip("\r\n")

@@ -58,7 +58,9 @@ def split_files(folder: Path, split: str | None, suffixes: Sequence[str] = SUFFI
     if not found:
         wanted = f"file for the split {split!r}" if split else "train, valid or test file"
         shown = ", ".join(candidates) or "none that fits"
-        raise InputError(f"no {wanted}", where=str(folder), hint=f"Files: {shown}.")
+        raise InputError(
+            f"no {wanted}", where=str(folder), hint=f"Files: {shown}. Name one, or call it test{suffixes[0]}."
+        )
     return {name: found[name] for name in SPLITS if name in found}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from durometer.errors import ConfigurationError, InputError
+from durometer.errors import ConfigurationError, InputError, not_utf8
 
 FieldPath = tuple[str | int, ...]
 
@@ -63,7 +63,9 @@ def read_yaml(path: Path) -> Source:
     except IsADirectoryError:
         raise InputError("this is a folder; a study file is expected", where=str(path)) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text ({error.reason} at byte {error.start})", where=str(path)) from None
+        raise not_utf8(error.object[:100], str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from None
     return parse_yaml(text, str(path))
 
 

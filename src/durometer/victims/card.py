@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from durometer.errors import ConfigurationError, InputError
+from durometer.errors import ConfigurationError, InputError, not_utf8
 from durometer.victims.encoder import HeadConfig
 from durometer.victims.text import Framing
 
@@ -99,6 +99,8 @@ def read_card(path: Path) -> VictimCard:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read the victim card ({error.strerror})", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise not_utf8(error.object[:100], str(path)) from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
