@@ -295,6 +295,10 @@ def test_tables_of_any_kind_give_the_same_samples(name: str, tmp_path: Path) -> 
         ("2", "int c;", "int d;\n// é", 0, "c"),
     ]
     assert corpus.splits["test"][0].meta == {"author": "x"}
+    given = ",".join(f"{field}={column}" for field, column in COLUMNS.items())
+    spec = parse_spec(f"{name}:{path}:language=c,{given}#test")
+    assert spec.read("clone").splits == corpus.splits
+    assert parse_spec(str(spec)) == spec
 
 
 def test_tables_say_what_is_missing(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from durometer.study.progress import NodeState
 
 STATUS_SECONDS = 10.0  # between lines where there is no terminal
 MAX_BARS = 8
+BAR_WIDTH = 24
 
 
 def duration(seconds: float | None) -> str:
@@ -74,7 +76,8 @@ class Display:
             self._warn(states)
         running = [s for s in states.values() if s.status == "running"]
         if self.console.is_terminal:
-            self.live.update(bars(states, running), refresh=True)
+            width = BAR_WIDTH if self.console.width >= 110 else BAR_WIDTH // 2
+            self.live.update(bars(states, running, width), refresh=True)
         elif now - self.last_line >= STATUS_SECONDS:
             self.last_line = now
             for state in running:
@@ -108,15 +111,18 @@ def line_of(state: NodeState) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def bars(states: Mapping[str, NodeState], running: list[NodeState]) -> Group:
-    """Return one bar for each running node and one for the whole study's samples."""
+def bars(states: Mapping[str, NodeState], running: list[NodeState], width: int = BAR_WIDTH) -> Group:
+    """Return a line for each running node and one for the whole study's samples; long names are cut."""
     table = Table.grid(padding=(0, 1))
+    table.add_column(min_width=16)
+    for _ in range(5):
+        table.add_column(no_wrap=True)
     for state in running[:MAX_BARS]:
         left = duration(state.left_seconds)
         table.add_row(
-            state.node.label,
+            Text(state.node.label, no_wrap=True, overflow="ellipsis"),
             state.stage,
-            ProgressBar(total=state.total or None, completed=state.done, width=24, pulse=not state.total),
+            ProgressBar(total=state.total or None, completed=state.done, width=width, pulse=not state.total),
             f"{state.done:.0f}/{state.total:.0f}" if state.total else "",
             state.note,
             f"{left} left" if left else "",
@@ -126,7 +132,7 @@ def bars(states: Mapping[str, NodeState], running: list[NodeState]) -> Group:
     table.add_row(
         "all cells",
         "attack",
-        ProgressBar(total=total or 1, completed=done, width=24),
+        ProgressBar(total=total or 1, completed=done, width=width),
         f"{done:.0f}/{total:.0f}",
     )
     return Group(table)

@@ -133,15 +133,20 @@ def samples_of(
     named = {field: field for field in FIELDS} | dict(columns or {})
     need_label, need_other = task != "summarization", task == "clone"
     samples = []
+    needed = ("code", *(("label",) if need_label else ("reference",)), *(("other",) if need_other else ()))
     for number, row in rows:
         where = f"{path}:{number}"
+        for field in needed:
+            if row.get(named[field]) is None:
+                raise _lacking(field, named[field], row, where, task)
         code = text_field(row, (named["code"],), where)
         spoken = row.get(named["language"]) or language
         if not spoken:
             raise InputError(
                 f"no column {named['language']!r}",
                 where=where,
-                hint=f"Set the option 'language', or map it. Columns here: {', '.join(sorted(row))}.",
+                hint=f"Set the option 'language' (FORMAT:PATH:language=c on the command line), or map it. "
+                f"Columns here: {', '.join(sorted(row))}.",
             )
         identity = row.get(named["id"])
         samples.append(
@@ -157,6 +162,14 @@ def samples_of(
             )
         )
     return samples
+
+
+def _lacking(field: str, column: str, row: Mapping[str, Any], where: str, task: str) -> InputError:
+    hint = (
+        f"Fields here: {', '.join(sorted(row)) or 'none'}. Say which holds the {field} of the task {task}: "
+        f"FORMAT:PATH:{field}=NAME on the command line, columns: {{{field}: NAME}} under options in a study."
+    )
+    return InputError(f"no field {column!r}", where=where, hint=hint)
 
 
 def _meta(row: Mapping[str, Any], used: set[str]) -> dict[str, str]:

@@ -1,18 +1,23 @@
-"""``FORMAT:PATH[#split]`` or ``builtin-NAME[:option=value,…][#split]``: how the command line names a corpus.
+"""How the command line names a corpus, with the options of its reader or generator.
 
-Study files name it the same way, with the options of a reader or generator in fields of their own.
+``FORMAT:PATH[:option=value,…][#split]`` or ``builtin-NAME[:option=value,…][#split]``. An option that a reader
+of tables does not know is the name of a column: ``csv:mine.csv:code=source,label=flawed,language=c``. Study
+files keep the options in fields of their own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durometer.corpora.base import BUILTIN, CORPORA, Corpus
 from durometer.corpora.holdout import hold_out_cwe
-from durometer.corpora.options import DEFAULTS, call
+from durometer.corpora.options import DEFAULTS, call, options_of
 from durometer.errors import InputError, UnknownNameError
+
+OPTION = re.compile(r"\w+=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,10 @@ class CorpusSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        given = ",".join(f"{key}={value}" for key, value in self.options.items())
-        rest = self.path or given
-        return self.format + (f":{rest}" if rest else "") + (f"#{self.split}" if self.split else "")
+        flat = {**self.options, **self.options.get("columns", {})}
+        given = ",".join(f"{key}={value}" for key, value in flat.items() if key != "columns")
+        rest = ":".join(filter(None, (self.format, self.path, given)))
+        return rest + (f"#{self.split}" if self.split else "")
 
     def read(
         self, task: str, options: Mapping[str, Any] | None = None, *, allow_download: bool = False
@@ -80,6 +86,8 @@ class CorpusSpec:
 def parse_spec(text: str) -> CorpusSpec:
     """Parse the name of a corpus; the split is what follows the last ``#`` if it holds no slash.
 
+    Options of a reader follow the last colon, if something there is ``name=``.
+
     Raises:
         InputError: format or path is missing, or an option is not ``name=value``.
         UnknownNameError: no reader or generator of this name.
@@ -101,10 +109,21 @@ def parse_spec(text: str) -> CorpusSpec:
         raise UnknownNameError(known.what, hint=f"{known.hint} Built-in: {', '.join(BUILTIN)}.")
     path, mark, split = rest.rpartition("#")
     if not mark or "/" in split:
-        return CorpusSpec(name, rest)
-    if not path or not split:
+        path, mark, split = rest, "", ""
+    plain, colon, given = path.rpartition(":")
+    if OPTION.match(given) and colon:
+        path = plain
+    if not path or (mark and not split):
         raise InputError(f"{text!r} has an empty path or split", hint="Write FORMAT:PATH[#split].")
-    return CorpusSpec(name, path, split)
+    return CorpusSpec(name, path, split or None, _reader_options(name, given, text) if path == plain else {})
+
+
+def _reader_options(name: str, given: str, where: str) -> dict[str, Any]:
+    options = {key: str(value) for key, value in _options(given, where).items()}
+    known = options_of(name)
+    columns = {key: value for key, value in options.items() if key not in known} if "columns" in known else {}
+    kept = {key: value for key, value in options.items() if key not in columns}
+    return {**kept, "columns": columns} if columns else kept
 
 
 def _options(text: str, where: str) -> dict[str, int | str]:
