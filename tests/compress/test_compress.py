@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from durometer.compress import COMPRESSIONS, Compression, compress, parse_compression
-from durometer.compress.artefact import load_artefact, save_artefact
+from durometer.compress.artefact import save_artefact
 from durometer.compress.configs import BFloat16, Int8
 from durometer.compress.distill_config import Distill
 from durometer.compress.prune import lowest_masks, prunable
@@ -20,6 +20,7 @@ from durometer.errors import ConfigurationError, InputError, RefusedError, Unkno
 from durometer.study.config import VariantConfig
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.load import load_saved
 from durometer.victims.measure import latencies, nonzero_parameters, parameters, size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.train import train_encoder
@@ -89,7 +90,7 @@ def test_contract(name: str, victim: EncoderVictim, corpus: Corpus, tmp_path: Pa
     assert victim.content_hash == before, "the original was changed"
     assert (tmp_path / "weights.safetensors").stat().st_size == size_bytes(result) < size * size_bytes(victim)
     assert right(result, corpus) >= right(victim, corpus) - loss
-    loaded = load_artefact(tmp_path)
+    loaded = load_saved(tmp_path)
     assert torch.equal(loaded.logits(test), result.logits(test))
     assert loaded.spec.notes["parent"] == before
     assert loaded.spec.notes["simulated"] == any(step.simulated for step in recipe)

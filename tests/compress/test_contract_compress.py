@@ -14,7 +14,7 @@ import torch
 
 from durometer.attacks.gradients import gradient_source
 from durometer.compress import Compression, compress
-from durometer.compress.artefact import load_artefact, save_artefact
+from durometer.compress.artefact import save_artefact
 from durometer.compress.configs import BFloat16, Int4, Int8, QatInt4, QatInt8
 from durometer.compress.distill_config import Distill
 from durometer.compress.prune_configs import ExtraTraining, MagnitudePrune, MovementPrune, StructuredPrune
@@ -22,6 +22,7 @@ from durometer.corpora.base import Corpus
 from durometer.types import Sample
 from durometer.victims.base import traits_of
 from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.load import load_saved
 from durometer.victims.measure import size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.saved import SavedVictim
@@ -148,7 +149,7 @@ def test_contract(name: str, victim: SavedVictim, corpus: Corpus, tmp_path: Path
     save_artefact(result, tmp_path, few)
     stored = (tmp_path / "weights.safetensors").stat().st_size
     assert stored == size_bytes(result) <= row.size * size_bytes(victim)
-    loaded = load_artefact(tmp_path)
+    loaded = load_saved(tmp_path)
     assert torch.equal(loaded.logits(few), result.logits(few))
     assert loaded.content_hash == result.content_hash
     if isinstance(victim, EncoderVictim) or not row.slow:  # training one twice is enough for both

@@ -12,13 +12,14 @@ import torch
 
 from durometer.attacks.gradients import gradient_source
 from durometer.compress import compress, parse_compression
-from durometer.compress.artefact import load_artefact, save_artefact
+from durometer.compress.artefact import save_artefact
 from durometer.compress.configs import Int8
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError, MissingExtraError, RefusedError
 from durometer.types import Sample
 from durometer.victims.base import traits_of
 from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.load import load_saved
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.train import train_encoder
@@ -71,7 +72,7 @@ def test_contract(kind: str, victim: EncoderVictim, corpus: Corpus, tmp_path: Pa
         assert size_bytes(result) < 0.75 * size_bytes(victim)  # mostly graph, at this size
     difference = float((result.logits(test) - victim.logits(test)).abs().max())
     assert difference < (1e-4 if exact else 0.5)
-    loaded = load_artefact(tmp_path)
+    loaded = load_saved(tmp_path)
     assert torch.equal(loaded.logits(test), result.logits(test))
     assert traits_of(loaded).batch_dependent == (kind == "onnx_int8")
     alone = []

@@ -17,7 +17,6 @@ from durometer.stats.power import (
     Design,
     detectable_difference,
     expected_discordance,
-    intracluster_correlation,
     power_of,
     samples_needed,
 )
@@ -78,15 +77,6 @@ def test_impossible_designs_are_refused(make):
 
 def test_a_tiny_study_detects_nothing():
     assert math.isnan(detectable_difference(5, Design(0.1)))
-
-
-def test_intracluster_correlation_finds_what_was_put_in():
-    rng = np.random.default_rng(1)
-    clusters = np.repeat(np.arange(2000), 5)
-    values = rng.normal(size=2000)[clusters] * math.sqrt(0.3) + rng.normal(size=10_000) * math.sqrt(0.7)
-    assert intracluster_correlation(values, clusters) == pytest.approx(0.3, abs=0.03)
-    assert intracluster_correlation(rng.normal(size=10_000), clusters) < 0.02
-    assert math.isnan(intracluster_correlation([1.0, 2.0], ["a", "b"]))
 
 
 @pytest.mark.slow

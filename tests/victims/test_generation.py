@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from durometer.compress import Compression, compress
-from durometer.compress.artefact import load_artefact, save_artefact
+from durometer.compress.artefact import save_artefact
 from durometer.compress.configs import Int8
 from durometer.compress.distill_config import Distill
 from durometer.compress.prune_configs import MagnitudePrune
@@ -20,6 +20,7 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError, RefusedError
 from durometer.types import Sample
 from durometer.victims.generation import GeneratorVictim, beam_search, repeats
+from durometer.victims.load import load_saved
 from durometer.victims.measure import size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.train_generator import Rows, learn_to_copy, train_generator
@@ -121,7 +122,7 @@ def test_compressed_summarizers_reload(
     test = corpus.splits["test"]
     save_artefact(smaller, tmp_path, test)
     assert size_bytes(smaller) < size_bytes(victim)
-    assert load_artefact(tmp_path).predict(test) == smaller.predict(test)
+    assert load_saved(tmp_path).predict(test) == smaller.predict(test)
 
 
 def test_what_cannot_be_done_is_refused(victim: GeneratorVictim, corpus: Corpus) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ from durometer.attacks.strength import attack_from
 from durometer.attacks.trial import Limits
 from durometer.attacks.vocabulary import vocabulary
 from durometer.corpora.spec import parse_spec
-from durometer.errors import ConfigurationError, DurometerError, InputError, VictimError
+from durometer.errors import InputError
 from durometer.tasks.base import TASKS, Task
 from durometer.types import Outcome, Sample
+from durometer.victims.base import made_by
 from durometer.victims.oracle import Oracle
 
 
@@ -163,24 +162,8 @@ def load(victim: str, task: Task, device: str, *, allow_download: bool = False) 
         InputError: no such card, folder or model.
 
     """
-    module, colon, function = victim.partition(":")
-    if not colon or os.sep in victim or victim.endswith((".yaml", ".yml")):
-        from durometer.victims.load import load_victim
+    if ":" in victim and os.sep not in victim and not victim.endswith((".yaml", ".yml")):
+        return made_by(victim, task)
+    from durometer.victims.load import load_victim
 
-        return load_victim(victim, allow_download=allow_download, device=device, kind=task.kind)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        make = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"cannot make the victim ({error})",
-            where=victim,
-            hint="Write module:function, and run from the module's folder or install it.",
-        ) from error
-    try:
-        return make(task)
-    except DurometerError:
-        raise
-    except Exception as error:
-        raise VictimError(f"it raised {type(error).__name__}: {error}", where=f"victim {victim}") from error
+    return load_victim(victim, allow_download=allow_download, device=device, kind=task.kind)

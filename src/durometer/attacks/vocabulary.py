@@ -11,8 +11,8 @@ from durometer.types import Sample
 VOCABULARY_SIZE = 5000  # MHM, Zhang et al., AAAI 2020
 
 
-def vocabulary(samples: Iterable[Sample], size: int = VOCABULARY_SIZE) -> tuple[str, ...]:
-    """Return the ``size`` most frequent identifiers of the samples' attacked snippets, most frequent first.
+def vocabulary(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Return the 5,000 most frequent identifiers of the samples' attacked snippets, most frequent first.
 
     Every occurrence of every identifier-like word counts once, whatever its role (the released code
     counts the same). A snippet that occurs in many pairs counts once; equal counts are ordered by name,
@@ -27,4 +27,4 @@ def vocabulary(samples: Iterable[Sample], size: int = VOCABULARY_SIZE) -> tuple[
         snippet = parse(sample.code, sample.language)
         counts.update(token.text for token in snippet.tokens if token.text in snippet.identifiers)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(name for name, _ in ordered[:size])
+    return tuple(name for name, _ in ordered[:VOCABULARY_SIZE])

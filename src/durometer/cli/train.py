@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from durometer.corpora.base import Corpus
     from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
-    from durometer.victims.presets import EncoderPreset, TrainConfig
+    from durometer.victims.presets import TrainConfig
     from durometer.victims.saved import SavedVictim
 
 
@@ -53,8 +53,10 @@ def command(
     from durometer.cli._notes import tell
     from durometer.cli._training import TrainingProgress
     from durometer.corpora.spec import parse_spec
+    from durometer.tasks.base import TASKS
     from durometer.victims.device import resolved
     from durometer.victims.presets import preset as named
+    from durometer.victims.scratch import train_victim
 
     torch.set_num_threads(threads or os.cpu_count() or 1)
     shape, plan = named(preset)
@@ -71,7 +73,11 @@ def command(
     work = out / "checkpoints"
     with TrainingProgress() as progress:
         if checkpoint is None:
-            victim: SavedVictim = _from_scratch(corpus, shape, plan, seed, out, progress, device)
+            kind = TASKS.get(task)()
+            victim: SavedVictim = train_victim(
+                corpus, kind, shape, plan, out,
+                seed=seed, name=out.name, device=device, work=work, progress=progress,
+            )  # fmt: skip
         else:
             loaded = _loaded(checkpoint, seed, allow_download, device)
             victim = _fine_tuned(loaded, corpus, plan, seed, work, progress)
@@ -79,46 +85,6 @@ def command(
     victim.save(out, probes=probes)
     shutil.rmtree(work, ignore_errors=True)
     typer.echo(f"{out}: {victim.content_hash}")
-
-
-def _from_scratch(
-    corpus: Corpus,
-    shape: EncoderPreset,
-    plan: TrainConfig,
-    seed: int,
-    out: Path,
-    progress: Progress,
-    device: str,
-) -> SavedVictim:
-    from durometer.tasks.base import TASKS
-
-    kind, work = TASKS.get(corpus.task)(), out / "checkpoints"
-    if kind.kind == "generation":
-        from durometer.victims.train_generator import train_generator
-
-        return train_generator(
-            corpus, shape, plan, seed=seed, name=out.name, device=device, work=work, progress=progress
-        )
-    from durometer.victims.presets import MASKED_LM
-    from durometer.victims.train import train_encoder
-
-    trained = train_encoder(
-        corpus,
-        shape,
-        plan,
-        seed=seed,
-        pair=kind.pair,
-        classes=len(kind.classes),
-        name=out.name,
-        device=device,
-        work=work,
-        progress=progress,
-    )
-    if trained.masked is not None:
-        from durometer.victims.pretrain import save_masked_lm
-
-        save_masked_lm(trained.masked, trained.victim.text.tokenizer, out / MASKED_LM)
-    return trained.victim
 
 
 def _loaded(checkpoint: str, seed: int, allow_download: bool, device: str) -> EncoderVictim:

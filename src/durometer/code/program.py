@@ -108,8 +108,8 @@ class Program:
             return None
         return fault_of_name(snippet, new) or self._taken(old, new)
 
-    def mask(self, old: str, occurrence: int, mask: str = "<unk>") -> Program:
-        """Return a probe: occurrence number ``occurrence`` (from 0) of ``old`` replaced by ``mask``.
+    def mask(self, old: str, occurrence: int) -> Program:
+        """Return a probe: occurrence number ``occurrence`` (from 0) of ``old`` replaced by ``<unk>``.
 
         Raises:
             ValueError: ``old`` is not a renameable name of the snippet.
@@ -120,7 +120,7 @@ class Program:
         if old not in pieces.places:
             raise ValueError(f"{old!r} is not a renameable name of {self.snippet!r}")
         parts = self._parts()
-        parts[pieces.places[old][occurrence]] = mask
+        parts[pieces.places[old][occurrence]] = "<unk>"
         probe = Program(self.snippet, self.renames)
         probe.is_probe = True
         probe._text = "".join(parts)

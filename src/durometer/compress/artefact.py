@@ -15,7 +15,6 @@ from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
 from durometer.types import Sample
 from durometer.victims.engine import EngineVictim
-from durometer.victims.load import load_saved
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.saved import SavedVictim
 from durometer.victims.storage import write_json
@@ -62,8 +61,3 @@ def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECIPE, summary)
     victim.save(folder, probes=probes)
-
-
-def load_artefact(folder: Path, *, device: str = "cpu") -> SavedVictim:
-    """Load the victim; its self-test runs on the way."""
-    return load_saved(folder, device=device)

@@ -52,9 +52,9 @@ class Rewriter(ast.NodeTransformer):
     ) -> None:
         self.rng, self.rate, self.messages, self.loop_names = rng, rate, messages, loop_names
 
-    def chance(self, rate: float | None = None) -> bool:
+    def chance(self) -> bool:
         """Draw whether to rewrite here."""
-        return bool(self.rng.random() < (self.rate if rate is None else rate))
+        return bool(self.rng.random() < self.rate)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """Rewrite children first, then statement lists, then the node itself."""

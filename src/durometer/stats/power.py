@@ -15,11 +15,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-import numpy.typing as npt
-
 from durometer.errors import InputError
-from durometer.stats.bootstrap import cluster_sums
 
 _NORMAL = NormalDist()
 
@@ -110,25 +106,6 @@ def detectable_difference(samples: int, design: Design) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if power_of(samples, middle, design) >= design.power else (middle, high)
     return high
-
-
-def intracluster_correlation(values: npt.ArrayLike, clusters: npt.ArrayLike) -> float:
-    """Return the ANOVA estimate of the intra-cluster correlation of ``values``, cut at 0 and 1.
-
-    For paired differences of a pilot study: the ``icc`` of a :class:`Design`. NaN below two clusters or
-    without a cluster of two rows (Donner and Koval 1980).
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    sums = cluster_sums(numbers, clusters)
-    sizes = cluster_sums(np.ones_like(numbers), clusters)
-    total, units = len(numbers), len(sums)
-    if units < 2 or total == units:
-        return math.nan
-    between = float((sums**2 / sizes).sum() - numbers.sum() ** 2 / total) / (units - 1)
-    within = float((numbers**2).sum() - (sums**2 / sizes).sum()) / (total - units)
-    typical = (total - float((sizes**2).sum()) / total) / (units - 1)
-    spread = between + (typical - 1) * within
-    return min(1.0, max(0.0, (between - within) / spread)) if spread > 0 else 0.0
 
 
 def _within(name: str, value: float, low: float, high: float, *, open_ends: bool = False) -> None:

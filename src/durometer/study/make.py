@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from durometer.errors import ConfigurationError, InputError, RefusedError
+from durometer.errors import InputError, RefusedError
 from durometer.study.artefacts import Artefacts
 from durometer.study.corpusfile import load_corpus, read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
@@ -95,31 +92,22 @@ def make_victim(bench: Bench, folder: Path) -> None:
 
 
 def _trained(bench: Bench, folder: Path) -> Any:
-    """Train a preset from scratch; its masked language model is kept beside it, as a source of names."""
+    """Train a preset from scratch."""
     from durometer.victims.presets import EncoderPreset, TrainConfig
+    from durometer.victims.scratch import train_victim
 
     config = bench.node.config
-    task = task_of(config["task"])
-    corpus = read_corpus(bench.input("corpus"))
-    shape, plan = EncoderPreset(**config["shape"]), TrainConfig(**config["training"])
-    common: dict[str, Any] = {
-        "seed": config["seed"],
-        "name": bench.node.hints["name"],
-        "work": bench.artefacts.work(bench.node),
-        "progress": bench.news,
-    }
-    if task.kind == "generation":
-        from durometer.victims.train_generator import train_generator
-
-        return train_generator(corpus, shape, plan, **common)
-    from durometer.victims.presets import MASKED_LM
-    from durometer.victims.pretrain import save_masked_lm
-    from durometer.victims.train import train_encoder
-
-    trained = train_encoder(corpus, shape, plan, pair=task.pair, classes=len(task.classes), **common)
-    if trained.masked is not None:
-        save_masked_lm(trained.masked, trained.victim.text.tokenizer, folder / MASKED_LM)
-    return trained.victim
+    return train_victim(
+        read_corpus(bench.input("corpus")),
+        task_of(config["task"]),
+        EncoderPreset(**config["shape"]),
+        TrainConfig(**config["training"]),
+        folder,
+        seed=config["seed"],
+        name=bench.node.hints["name"],
+        work=bench.artefacts.work(bench.node),
+        progress=bench.news,
+    )
 
 
 def _loaded(bench: Bench) -> Any:
@@ -243,18 +231,9 @@ def load_victim(folder: Path, task: Any, device: str) -> Any:
         from durometer.victims.load import load_victim as load_checkpoint
 
         return load_checkpoint(folder, device=device)
-    record = json.loads(origin.read_text())
-    module, _, function = record["python"].partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # the user's module lies beside the study
-    try:
-        return getattr(import_module(module), function)(task)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"cannot make the victim ({error})",
-            where=record["python"],
-            hint="Run from the module's folder, or install it.",
-        ) from error
+    from durometer.victims.base import made_by
+
+    return made_by(json.loads(origin.read_text())["python"], task)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@ Anything with ``predict`` can be attacked. The optional attributes let the drive
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
 
+from durometer.errors import ConfigurationError, DurometerError, VictimError
 from durometer.types import Prediction, Sample
 
 
@@ -42,3 +46,30 @@ def traits_of(victim: Victim) -> Traits:
     """Return the victim's own ``traits`` attribute, or the defaults."""
     traits = getattr(victim, "traits", None)
     return traits if isinstance(traits, Traits) else Traits()
+
+
+def made_by(function: str, task: object) -> Any:
+    """Return the victim that the user's ``module:function`` makes for ``task``.
+
+    Raises:
+        ConfigurationError: it cannot be imported.
+        VictimError: it raised.
+
+    """
+    module, _, name = function.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # the user's module lies beside the study
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"cannot make the victim ({error})",
+            where=function,
+            hint="Write module:function, and run from the module's folder or install it.",
+        ) from error
+    try:
+        return make(task)
+    except DurometerError:
+        raise
+    except Exception as error:
+        raise VictimError(f"it raised {type(error).__name__}: {error}", where=f"victim {function}") from error

@@ -55,10 +55,7 @@ def pretrained_victim(
 
     """
     if checkpoint.endswith((".yaml", ".yml")):
-        victim = load_victim(
-            checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed
-        )
-        return victim
+        return load_victim(checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed)
     folder = locate(checkpoint, allow_download=allow_download)
     if kind == "generation":
         return _generator(folder, checkpoint, seed, device)
@@ -91,7 +88,8 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
     if begin is None or end is None:
         raise InputError("config.json names no bos_token_id or eos_token_id", where=str(folder))
     torch.manual_seed(derived_seed(seed, "generator"))
-    network = GeneratorNetwork(_with_decoder(config) if family == "roberta" else config)
+    values = _with_decoder(config) if family == "roberta" else config
+    network = GeneratorNetwork(values)
     weights, _ = split_tensors(read_tensors(folder), card.head_prefix or DEFAULT_HEAD, where=str(folder))
     model: Any = network.encoder
     target = {"roberta": "encoder", "gpt2": "transformer", "plbart": "model"}[family]
@@ -101,7 +99,7 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
     room = window(config) - (summary + 1 if family == "gpt2" else 0)  # GPT-2 writes where it reads
     spec = GeneratorSpec(
         name=name,
-        encoder=_with_decoder(config) if family == "roberta" else config,
+        encoder=values,
         framing=Framing(
             begin=(begin,),
             end=(end,),

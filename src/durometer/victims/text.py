@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,14 +81,7 @@ class TextEncoder:
 
     def __call__(self, code: str) -> tuple[int, ...]:
         """Return the framed ids of one snippet, at most ``framing.max_length`` of them."""
-        known = self._memory.get(code)
-        if known is not None:
-            return known
-        start = time.perf_counter()
-        ids = self.frame(self.ids(code))
-        self.seconds += time.perf_counter() - start
-        self._memory.put(code, ids)
-        return ids
+        return self._remembered(code, lambda: self.frame(self.ids(code)))
 
     def joined(self, code: str, other: str) -> tuple[int, ...]:
         """Return the ids of a pair as one row, at most ``framing.max_length`` of them.
@@ -96,17 +89,23 @@ class TextEncoder:
         The longer half is cut first, as transformers' ``longest_first`` does: what one half does not need of
         its share goes to the other.
         """
-        known = self._memory.get((code, other))
-        if known is not None:
-            return known
-        start = time.perf_counter()
-        first, second = self.ids(code), self.ids(other)
-        left, right = self.shares(len(first), len(second))
         frame = self.framing
-        ids = (*frame.begin, *first[:left], *(frame.between or ()), *second[:right], *frame.end)
-        self.seconds += time.perf_counter() - start
-        self._memory.put((code, other), ids)
-        return ids
+
+        def framed() -> tuple[int, ...]:
+            first, second = self.ids(code), self.ids(other)
+            left, right = self.shares(len(first), len(second))
+            return (*frame.begin, *first[:left], *(frame.between or ()), *second[:right], *frame.end)
+
+        return self._remembered((code, other), framed)
+
+    def _remembered(self, key: Hashable, encode: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
+        known = self._memory.get(key)
+        if known is None:
+            start = time.perf_counter()
+            known = encode()
+            self.seconds += time.perf_counter() - start
+            self._memory.put(key, known)
+        return known
 
     def ids(self, code: str) -> list[int]:
         """Return the ids of a snippet, neither cut nor framed."""
