@@ -239,7 +239,7 @@ class _Comparison:
 
     def _consistency(self, pairs: list[tuple[Token, Token]]) -> None:
         """Check that the edit is one injective map over all occurrences of each local name."""
-        noted = self.noted
+        noted, vetoes = self.noted, self.before.resolution.vetoes
         for old, new in pairs:
             if old.kind != "identifier" or not self._is_ours(old):
                 continue
@@ -255,6 +255,8 @@ class _Comparison:
                     new.start,
                     f"{self.sources[new.text]!r} and {old.text!r} became {new.text!r}",
                 )
+            if new.text != old.text and new.text in vetoes:
+                self._fault(Reason.CAPTURE, new.start, f"{new.text!r} is taken: {vetoes[new.text]}")
         self.noted = noted
         self.renames = {old: new for old, new in self.renames.items() if old != new}
 
@@ -302,13 +304,19 @@ def _layout(snippet: Snippet) -> list[str]:
 
 
 def _shape(snippet: Snippet) -> list[tuple[str, int]]:
-    """Return the tree without its comments: kinds and depths in pre-order."""
-    tree, comments = snippet.tree, snippet.definition.comments
+    """Return the tree without its comments: kinds and depths in pre-order.
+
+    White space that is a literal (``f"{a} {b}"``) and comments that are directives count by their text.
+    """
+    tree, comments, directives = snippet.tree, snippet.definition.comments, snippet.definition.directives
     depths: list[int] = []
     shape: list[tuple[str, int]] = []
     for node, kind in enumerate(tree.kinds):
         depth = depths[tree.parents[node]] + 1 if node else 0
         depths.append(depth)
         if kind not in comments:
-            shape.append((kind, depth))
+            blank = tree.data[tree.starts[node] : tree.ends[node]].isspace() and not kind.isspace()
+            shape.append((tree.text(node) if blank else kind, depth))
+        elif directives and tree.text(node).startswith(directives):
+            shape.append((tree.text(node), depth))
     return shape

@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from durometer.code.languages import LANGUAGES
 from durometer.code.languages.base import Language
@@ -84,6 +86,7 @@ class Snippet:
         self.has_error = self.tree.has_error
         self.resolution: Resolution = language.resolve(self.tree)
         self._veto_broken_regions()
+        self._veto_other_spellings()
 
     def __repr__(self) -> str:
         return f"Snippet({self.language}, {self.snippet_id}, {len(self.source)} characters)"
@@ -189,10 +192,13 @@ class Snippet:
 
     def _veto_broken_regions(self) -> None:
         """Keep names that occur where the text did not parse: their binding there is unknown."""
+        skipped = self.has_error or self.definition.has_macros  # else only text of Python's f-strings
         for token in self.tokens:
-            if token.kind == "unknown":
+            if skipped and token.kind == "unknown":
                 for word in _WORD.findall(token.text):
                     self.resolution.veto(word, "it occurs in text that is not parsed")
+        if self.macros:
+            self._veto_arguments_of_unknowns()
         if not self.has_error:
             return
         tree = self.tree
@@ -210,6 +216,28 @@ class Snippet:
                 top = tree.parents[top]
             if top in broken:
                 self.resolution.veto(binding.name, "its function has a syntax error")
+
+    def _veto_arguments_of_unknowns(self) -> None:
+        """Keep what a macro that was parsed around is given: ``offsetof(T, a.b)`` names a member."""
+        depth = 0
+        for before, token in pairwise(self.tokens):
+            if token.text == "(" and (depth or before.text in self.macros):
+                depth += 1
+            elif token.text == ")" and depth:
+                depth -= 1
+            elif depth and token.kind == "identifier":
+                self.resolution.veto(token.text, "a macro that is not parsed is given it")
+
+    def _veto_other_spellings(self) -> None:
+        """Keep names that also occur normalised differently (Python: NFKC) or with an escape in them."""
+        if self.source.isascii() and "\\" not in self.source:
+            return
+        for token in self.tokens:
+            if token.kind == "identifier" and (not token.text.isascii() or "\\" in token.text):
+                if "\\" in token.text:
+                    self.resolution.veto_all = "a name is spelled with an escape"
+                elif (normal := normalize("NFKC", token.text)) != token.text:
+                    self.resolution.veto(normal, "it is also spelled in a way that compilers normalise")
 
 
 _FREE_USE = Use(Role.UNDECLARED)

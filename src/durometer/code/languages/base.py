@@ -29,7 +29,8 @@ class Language:
     ``opaque`` kinds are text that the grammar does not look into, such as macro bodies: names in it are
     never ours. ``extra_letters`` are letters of identifiers besides Unicode's. ``wrappers`` are texts to try
     around a snippet that does not parse alone, such as a class around a bare constructor.
-    ``has_macros`` allows to parse around words that break the grammar.
+    ``has_macros`` allows to parse around words that break the grammar. ``directives`` are how comments begin
+    that a compiler obeys.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Language:
     wrappers: tuple[tuple[str, str], ...] = ()
     unusable_prefixes: tuple[str, ...] = ()
     has_macros: bool = False
+    directives: tuple[str, ...] = ()
 
     def parse(
         self, data: bytes, wrapper: tuple[str, str] = ("", ""), text: bytes | None = None

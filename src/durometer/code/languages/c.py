@@ -4,12 +4,14 @@ Departures: without headers, ``a * b;`` may declare ``b`` or multiply; it multip
 in scope, and a type name that is a variable in scope is that variable. A name that is also used where no
 declaration of it is in scope stays: a macro may declare it. Names in macro bodies, pragmas,
 conditions of ``#if`` and attributes are never renamed. Arguments of unknown macros are (as in the
-literature), although such a macro could turn them into a string; a macro of the snippet that does so
-keeps its arguments.
+literature), although such a macro could turn them into a string or a member; a macro of the snippet that
+does so keeps its arguments, and ``offsetof``, ``container_of`` and the lists of BSD, Linux and QEMU their
+members. Nothing is renamed beside a name that is split over two lines or spelled with an escape.
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
@@ -26,7 +28,7 @@ _DECLARATORS = frozenset(
 _UNFIELDED = frozenset(
     {"parenthesized_declarator", "reference_declarator", "variadic_declarator", "attributed_declarator"}
 )
-_TAGS = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
+TAGS = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
 _MACRO_PLACES = frozenset(
     {
         "preproc_def", "preproc_function_def", "preproc_params", "preproc_ifdef", "preproc_defined",
@@ -36,6 +38,12 @@ _MACRO_PLACES = frozenset(
 _PARAMETERS = frozenset(
     {"parameter_declaration", "optional_parameter_declaration", "variadic_parameter_declaration"}
 )
+# Macros whose last argument is the name of a member (the third of a safe loop, the second of DO_UPCAST).
+_MEMBER_MACROS = re.compile(
+    r"Q?(?:LIST|TAILQ|SLIST|STAILQ|SIMPLEQ|CIRCLEQ)_[A-Z_]+|h?list_\w*entry\w*|container_of\w*|(?:__builtin_)?offsetof"
+    r"|DO_UPCAST|FIELD_OFFSET|CONTAINING_RECORD"
+)
+_SPLIT = re.compile(rb"\w\\\r?\n\w|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}")
 _UNRESOLVED = frozenset({"attribute_specifier", "attribute_declaration", "ms_declspec_modifier", "attribute"})
 
 
@@ -64,7 +72,7 @@ class CFamily(Lexical):
 
     def __init__(self, tree: SyntaxTree) -> None:
         super().__init__(tree)
-        self.stringifying: set[str] = set()
+        self.macros: dict[str, tuple[str, str]] = {}
         self.directives: set[int] = set()
 
     def opens_here(self, node: int, kind: str) -> bool:
@@ -74,11 +82,13 @@ class CFamily(Lexical):
         return super().opens_here(node, kind)
 
     def visit(self, node: int, kind: str) -> None:
-        """Remember conditions of directives, and macros that turn arguments into strings or glue them."""
-        if kind == "preproc_function_def":
-            value = self.tree.child(node, "value")
-            if value >= 0 and "#" in self.tree.text(value):
-                self.stringifying.add(self.tree.text(self.tree.child(node, "name")))
+        """Remember conditions of directives, and what macros do with their arguments."""
+        if kind in ("preproc_function_def", "preproc_def"):
+            name, parameters, value = (
+                self.tree.text(child) if child >= 0 else ""
+                for child in (self.tree.child(node, field) for field in ("name", "parameters", "value"))
+            )
+            self.macros[name] = (parameters, value)
         elif kind in ("preproc_if", "preproc_elif"):
             condition = self.tree.child(node, "condition")
             if condition >= 0:
@@ -94,7 +104,7 @@ class CFamily(Lexical):
             uses[leaf] = Use(Role.CALLED_METHOD if called else Role.FIELD)
         elif leaf_kind == "statement_identifier":
             uses[leaf] = Use(Role.LABEL)
-        elif leaf_kind == "type_identifier" and kind in _TAGS:
+        elif leaf_kind == "type_identifier" and kind in TAGS:
             uses[leaf] = Use(Role.TYPE)
         elif leaf in self.directives or (kind in _MACRO_PLACES and self._is_directive(leaf)):
             uses[leaf] = Use(Role.MACRO)
@@ -133,6 +143,21 @@ class CFamily(Lexical):
             return False
         holder = tree.parents[node]
         return self._declare_in(holder, leaf, inner == "function_declarator")
+
+    def declare(
+        self, leaf: int, role: Role, scope: int | None = None, visible_from: int | None = None
+    ) -> None:
+        """Declare a name that is seen after its declarator: in ``int n[n]`` the size is another ``n``."""
+        tree, node = self.tree, leaf
+        while (
+            visible_from is None
+            and role is Role.LOCAL
+            and tree.kinds[tree.parents[node]] == "array_declarator"
+        ):
+            node = tree.parents[node]
+        if node != leaf and scope is None and self.scope_at[leaf] != self.root:
+            visible_from = tree.ends[node]
+        super().declare(leaf, role, scope, visible_from)
 
     def _declare_in(self, holder: int, leaf: int, is_function: bool) -> bool:
         tree, kind = self.tree, self.tree.kinds[holder]
@@ -188,13 +213,9 @@ class CFamily(Lexical):
     def after(self) -> None:
         """Keep arguments of stringifying macros; find the snippet's own function."""
         tree = self.tree
-        for node, kind in enumerate(tree.kinds):
-            if kind == "call_expression" and self.stringifying:
-                callee = tree.child(node, "function")
-                if callee >= 0 and tree.text(callee) in self.stringifying:
-                    for leaf in range(callee + 1, tree.stops[node]):
-                        if tree.kinds[leaf] in self.names:
-                            self.resolution.veto(tree.text(leaf), "a macro makes a string of it")
+        self._keep_arguments()
+        if _SPLIT.search(tree.data) and self._is_split():
+            self.resolution.veto_all = "a name is split over lines or spelled with an escape"
         bound = {binding.name for binding in self.resolution.bindings if binding.role in RENAMEABLE_ROLES}
         for leaf in self.references:
             if self.resolution.uses[leaf].binding == FREE and tree.text(leaf) in bound:
@@ -202,6 +223,57 @@ class CFamily(Lexical):
         found = [node for node in tree.children(0) if tree.kinds[node] == "function_definition"]
         if len(found) == 1:
             self._own_name(found[0])
+
+    def _is_split(self) -> bool:
+        """Say whether a name, and not a macro's body or a literal, is split over lines or escaped."""
+        tree = self.tree
+        starts = {tree.starts[leaf] for leaf in self.resolution.uses}
+        for match in _SPLIT.finditer(tree.data):
+            word = match.start()
+            while word > 0 and (tree.data[word - 1 : word].isalnum() or tree.data[word - 1 : word] == b"_"):
+                word -= 1
+            if word in starts or match.end() - 1 in starts or match.group().startswith(b"\\"):
+                return True
+        return False
+
+    def _keep_arguments(self) -> None:
+        """Keep names that a macro may use as a string, a label or a member."""
+        tree, naming = self.tree, self._naming_macros()
+        for node, kind in enumerate(tree.kinds):
+            if kind != "call_expression":
+                continue
+            callee, arguments = tree.child(node, "function"), tree.child(node, "arguments")
+            if callee < 0 or arguments < 0 or tree.kinds[callee] != "identifier":
+                continue
+            name = tree.text(callee)
+            kept = range(arguments, tree.stops[arguments] if name in naming else arguments)
+            if name not in naming and _MEMBER_MACROS.fullmatch(name):
+                given = [
+                    c for c in tree.children(arguments) if tree.kinds[c] not in ("(", ",", ")", "comment")
+                ]
+                place = {"DO_UPCAST": 1}.get(name, 2 if name.endswith("_SAFE") else len(given) - 1)
+                kept = range(given[place], tree.stops[given[place]]) if 0 <= place < len(given) else kept
+            for leaf in kept:
+                if tree.kinds[leaf] in self.names:
+                    self.resolution.veto(tree.text(leaf), "a macro makes a string of it, or a member")
+
+    def _naming_macros(self) -> set[str]:
+        """Return the snippet's macros that use an argument as a string, a member, a label or a tag."""
+        naming: set[str] = set()
+        for name, (parameters, value) in self.macros.items():
+            words = "|".join(re.findall(r"\w+", parameters)) or "(?!)"
+            if "#" in value or re.search(
+                rf"(?:\.|->|\bgoto\b|\bstruct\b|\bunion\b|\benum\b)\s*(?:{words})\b", value
+            ):
+                naming.add(name)
+        size = -1
+        while size < len(naming):  # through macros that pass their arguments on
+            size = len(naming)
+            for name, (_, value) in self.macros.items():
+                used = re.findall(r"\w+", value)
+                if not naming.isdisjoint(used) or any(map(_MEMBER_MACROS.fullmatch, used)):
+                    naming.add(name)
+        return naming
 
     def _own_name(self, function: int) -> None:
         outside = self.scopes.parents[self.inner[function]]
@@ -228,13 +300,17 @@ auto break case char const continue default do double else enum extern float for
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
 _Alignas _Alignof _Atomic _Bool _Complex _Decimal128 _Decimal32 _Decimal64 _Generic _Imaginary _Noreturn
 _Static_assert _Thread_local alignas alignof bool constexpr false nullptr static_assert thread_local true
-typeof typeof_unqual asm NULL
+typeof typeof_unqual asm NULL EOF errno INFINITY NAN HUGE_VAL linux unix
+__attribute__ __attribute __asm__ __asm __typeof__ __typeof __inline__ __inline __const __const__ __volatile
+__volatile__ __restrict __restrict__ __extension__ __func__ __FUNCTION__ __PRETTY_FUNCTION__ __FILE__ __LINE__
+__DATE__ __TIME__ __signed__ __alignof __alignof__ __label__ __real__ __imag__ __thread __int128 __auto_type
+__builtin_offsetof __builtin_va_arg __builtin_types_compatible_p __builtin_choose_expr __null __declspec
 """
 # Common macros and compiler words that headers may define: names that we never choose.
 C_CONTEXTUAL = """
-EOF errno stdin stdout stderr assert offsetof va_start va_end va_arg va_copy complex imaginary I noreturn
-linux unix i386 near far huge min max major minor INFINITY NAN HUGE_VAL isnan isinf signbit setjmp SIG_DFL
-__func__ __FUNCTION__ __FILE__ __LINE__ __asm__ __attribute__ __typeof__ main
+stdin stdout stderr assert offsetof va_start va_end va_arg va_copy complex imaginary I noreturn
+i386 near far huge min max major minor isnan isinf signbit setjmp SIG_DFL
+main
 """
 
 C = Language(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, CFamily
+from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -20,9 +20,9 @@ class _Cpp(CFamily):
     names = CFamily.names | {"namespace_identifier"}
     opens = CFamily.opens | {
         "lambda_expression", "for_range_loop", "catch_clause", "if_statement", "while_statement",
-        "switch_statement", "template_declaration", "namespace_definition",
+        "switch_statement", "template_declaration", "namespace_definition", "enumerator_list",
     }  # fmt: skip
-    members = CFamily.members | {"namespace_definition", "template_declaration"}
+    members = CFamily.members | {"namespace_definition", "template_declaration", "enumerator_list"}
     shares = frozenset(
         {
             ("compound_statement", kind)
@@ -31,8 +31,6 @@ class _Cpp(CFamily):
     )
     declares: ClassVar[dict[tuple[str, str | None], Role]] = {
         **CFamily.declares,
-        ("structured_binding_declarator", None): Role.LOCAL,
-        ("lambda_capture_initializer", "left"): Role.LOCAL,
         ("type_parameter_declaration", None): Role.TYPE,
         ("variadic_type_parameter_declaration", None): Role.TYPE,
         ("optional_type_parameter_declaration", "name"): Role.TYPE,
@@ -44,12 +42,14 @@ class _Cpp(CFamily):
         ("qualified_identifier", "name"): Role.UNDECLARED,
         ("destructor_name", None): Role.FUNCTION_NAME,
         ("using_declaration", None): Role.IMPORT,
-        ("class_specifier", "name"): Role.TYPE,
     }
 
     def opens_here(self, node: int, kind: str) -> bool:
-        """Parameters of a lambda or handler belong to its body's scope."""
+        """Parameters of a lambda or handler belong to its body; of enumerations, only scoped ones open one."""
         parent = self.tree.kinds[self.tree.parents[node]]
+        if kind == "enumerator_list":
+            words = {self.tree.kinds[child] for child in self.tree.children(self.tree.parents[node])}
+            return "class" in words or "struct" in words
         if kind == "parameter_list" and parent in ("abstract_function_declarator", "catch_clause"):
             holder = self.tree.parents[self.tree.parents[node]]
             return parent != "catch_clause" and self.tree.kinds[holder] != "lambda_expression"
@@ -64,7 +64,19 @@ class _Cpp(CFamily):
         elif kind == "field_identifier" and self._declares_member(leaf):
             scope = self.scope_at[leaf]
             self.scopes.declare(scope, tree.text(leaf), leaf, Role.FIELD)
+        elif kind == "type_identifier" and tree.kinds[parent] in TAGS and tree.child(parent, "body") >= 0:
+            self.declare(leaf, Role.TYPE)  # one namespace with variables, unlike in C
+        elif kind == "field_identifier" and self._is_pointer_to_member(leaf):
+            self.references.append(leaf)
+        elif tree.kinds[parent] == "structured_binding_declarator":
+            holder = tree.parents[tree_declarator(tree, leaf)]
+            self._declare_in(holder, leaf, is_function=False)
+        elif tree.kinds[parent] == "lambda_capture_initializer" and tree.fields[leaf] == "left":
+            self.declare(leaf, Role.LOCAL, visible_from=tree.ends[parent])
         elif tree.kinds[parent] == "qualified_identifier" and tree.fields[leaf] == "name":
+            if tree.kinds[tree.parents[parent]] == "using_declaration":
+                self.declare(leaf, Role.IMPORT)
+                return
             call = tree.parents[parent]
             while tree.kinds[call] == "qualified_identifier":
                 call = tree.parents[call]
@@ -74,6 +86,12 @@ class _Cpp(CFamily):
         else:
             super().classify(leaf)
 
+    def _is_pointer_to_member(self, leaf: int) -> bool:
+        """Say whether ``leaf`` is ``p`` of ``a.*p``, a variable and no member."""
+        tree, parent = self.tree, self.tree.parents[leaf]
+        argument = tree.child(parent, "argument") if tree.kinds[parent] == "field_expression" else -1
+        return argument >= 0 and b"*" in tree.data[tree.ends[argument] : tree.starts[leaf]]
+
     def _declares_member(self, leaf: int) -> bool:
         tree, node = self.tree, tree_declarator(self.tree, leaf)
         return tree.kinds[tree.parents[node]] == "field_declaration" and tree.fields[node] == "declarator"
@@ -81,7 +99,10 @@ class _Cpp(CFamily):
     def _declare_in(self, holder: int, leaf: int, is_function: bool) -> bool:
         tree, kind = self.tree, self.tree.kinds[holder]
         if kind == "for_range_loop":
-            self.declare(leaf, Role.LOCAL)
+            right = tree.child(
+                holder, "right"
+            )  # does not see the variable: ``for (auto x : this->x)``, ``: x``
+            self.declare(leaf, Role.LOCAL, visible_from=tree.ends[right] if right >= 0 else None)
             return True
         if kind == "declaration" and is_function and self._constructs(leaf):
             self.declare(leaf, Role.LOCAL)

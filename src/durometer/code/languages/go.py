@@ -15,6 +15,7 @@ from durometer.code.scope import FREE, Resolution, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _FUNCTIONS = ("function_declaration", "method_declaration", "func_literal")
+_PARAMETERS = frozenset({"parameter_declaration", "variadic_parameter_declaration"})
 _SHORT = frozenset({"short_var_declaration", "range_clause", "receive_statement"})
 _UNKEYED = frozenset({"map_type", "slice_type", "array_type", "implicit_length_array_type"})
 
@@ -32,8 +33,6 @@ class _Go(Lexical):
     )  # fmt: skip
     shares = frozenset({("block", kind) for kind in _FUNCTIONS})
     declares: ClassVar[dict[tuple[str, str | None], Role]] = {
-        ("parameter_declaration", "name"): Role.PARAMETER,
-        ("variadic_parameter_declaration", "name"): Role.PARAMETER,
         ("type_parameter_declaration", "name"): Role.TYPE,
         ("type_spec", "name"): Role.TYPE,
         ("type_alias", "name"): Role.TYPE,
@@ -43,7 +42,6 @@ class _Go(Lexical):
         ("package_clause", None): Role.IMPORT,
         ("method_declaration", "name"): Role.FUNCTION_NAME,
         ("method_elem", "name"): Role.FUNCTION_NAME,
-        ("qualified_type", "package"): Role.IMPORT,
         ("qualified_type", "name"): Role.TYPE,
     }
 
@@ -67,12 +65,20 @@ class _Go(Lexical):
             self.declare(leaf, Role.FUNCTION_NAME, self.root)
         elif kind in ("var_spec", "const_spec") and field == "name":
             self.declare(leaf, Role.LOCAL, visible_from=tree.ends[parent])
+        elif kind in _PARAMETERS and field == "name":
+            self.declare(leaf, Role.PARAMETER, visible_from=self._body(leaf))
         elif kind == "expression_list" and self._declaring(parent):
             self.declare(leaf, Role.LOCAL, visible_from=self._visible_from(parent))
         else:
             if kind == "literal_element" and tree.fields[parent] == "key" and self._may_be_field(parent):
                 self.keys.append(leaf)
             super().classify(leaf)
+
+    def _body(self, parameter: int) -> int:
+        """Return where a parameter is first seen: in ``func f(node node)`` the type is not the parameter."""
+        tree, holder = self.tree, self.scopes.nodes[self.scope_at[parameter]]
+        body = tree.child(holder, "body")
+        return tree.starts[body] if body >= 0 else tree.ends[holder]
 
     def _declaring(self, names: int) -> bool:
         """Say whether an expression list is the left side of ``:=``."""
@@ -96,6 +102,11 @@ class _Go(Lexical):
         if tree.kinds[holder] != "composite_literal":
             return True
         return tree.kinds[tree.child(holder, "type")] not in _UNKEYED
+
+    def free_role(self, leaf: int) -> Role:
+        """Tell packages of qualified types from other names."""
+        package = self.tree.kinds[leaf] == "package_identifier"
+        return Role.IMPORT if package else super().free_role(leaf)
 
     def after(self) -> None:
         """Keep what a key of a literal may name; find the snippet's own function."""
@@ -141,5 +152,6 @@ GO = Language(
     names=_Go.names,
     atoms=frozenset({"interpreted_string_literal", "raw_string_literal", "rune_literal"}),
     comments=frozenset({"comment"}),
+    directives=("//go:", "//export ", "//line ", "// +build "),
     resolve=_resolve,
 )

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.lexical import Lexical
-from durometer.code.scope import RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Binding, Resolution, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _FUNCTIONS = frozenset(
@@ -52,6 +52,10 @@ class _JavaScript(Lexical):
         ("export_specifier", "alias"): Role.FIELD,
     }
 
+    def __init__(self, tree: SyntaxTree) -> None:
+        super().__init__(tree)
+        self.bodies: dict[int, int] = {}
+
     def visit(self, node: int, kind: str) -> None:
         """Give up where names are looked up at run time."""
         if kind == "with_statement":
@@ -70,12 +74,11 @@ class _JavaScript(Lexical):
         if leaf_kind == "statement_identifier":
             self.resolution.uses[leaf] = Use(Role.LABEL)
             return
-        if leaf_kind in _SHORTHANDS or kind == "export_specifier" or kind.startswith("jsx_"):
+        element = kind.startswith("jsx_") and kind != "jsx_expression"
+        if leaf_kind in _SHORTHANDS or kind == "export_specifier" or element:
             self.resolution.veto(tree.text(leaf), "it is also the name of a property, export or element")
         if kind in _DECLARED_FUNCTIONS and field == "name":
-            self.declare(
-                leaf, Role.FUNCTION_NAME, self._function_scope(self.scopes.parents[self.scope_at[leaf]])
-            )
+            self._function(leaf)
         elif kind == "import_specifier" and field == "name":
             aliased = tree.child(parent, "alias") >= 0
             self.resolution.uses[leaf] = Use(Role.IMPORT)
@@ -103,6 +106,39 @@ class _JavaScript(Lexical):
             return False
         return True
 
+    def _function(self, leaf: int) -> None:
+        """Declare a function in its block, and in sloppy mode in the function around it too (annex B.3.2)."""
+        block = self.scopes.parents[self.scope_at[leaf]]
+        self.declare(leaf, Role.FUNCTION_NAME, block)
+        around = self._function_scope(block)
+        if around != block:
+            self.scopes.declare(around, self.tree.text(leaf), -1, Role.FUNCTION_NAME)
+
+    def lookup(self, leaf: int) -> int:
+        """Resolve outwards, but what stands before a function's body does not see the body's variables."""
+        number = super().lookup(leaf)
+        while number != FREE:
+            binding = self.resolution.bindings[number]
+            if self.scopes.kinds[binding.scope] not in _FUNCTIONS:
+                break
+            function = self.scopes.nodes[binding.scope]
+            body = self.bodies.get(function)
+            if body is None:
+                body = self.bodies[function] = self.tree.child(function, "body")
+            if leaf > body or not self._unseen(leaf, function, body, binding):
+                break
+            outside = self.scopes.parents[binding.scope]
+            number = self.scopes.lookup(outside, binding.name, self.tree.starts[leaf])
+        return number
+
+    def _unseen(self, leaf: int, function: int, body: int, binding: Binding) -> bool:
+        """Say whether a name before ``body`` cannot mean ``binding``: a default value, or a computed key."""
+        if self.tree.kinds[function] == "method_definition":
+            parameters = self.tree.child(function, "parameters")
+            if leaf < parameters:
+                return True
+        return min(binding.leaves, default=body) >= body
+
     def _variable(self, leaf: int, hoisted: bool) -> None:
         scope = self.scope_at[leaf]
         self.declare(leaf, Role.LOCAL, self._function_scope(scope) if hoisted else scope)
@@ -116,9 +152,9 @@ class _JavaScript(Lexical):
         """Tell calls and constructed types from other names; give up on ``eval``."""
         tree = self.tree
         kind, field = tree.kinds[tree.parents[leaf]], tree.fields[leaf]
+        if tree.text(leaf) == "eval":
+            self.resolution.veto_all = "the snippet calls eval"
         if kind == "call_expression" and field == "function":
-            if tree.text(leaf) == "eval":
-                self.resolution.veto_all = "the snippet calls eval"
             return Role.CALLED_METHOD
         return Role.TYPE if kind in ("new_expression", "class_heritage") else Role.UNDECLARED
 
@@ -140,10 +176,10 @@ def _resolve(tree: SyntaxTree) -> Resolution:
 _RESERVED = """
 await break case catch class const continue debugger default delete do else enum export extends false finally
 for function if implements import in instanceof interface let new null package private protected public return
-static super switch this throw true try typeof var void while with yield
+static super switch this throw true try typeof var void while with yield arguments eval
 """
 _CONTEXTUAL = """
-async of get set as from target meta arguments eval undefined NaN Infinity accessor using constructor
+async of get set as from target meta undefined NaN Infinity accessor using constructor
 """
 
 JAVASCRIPT = Language(

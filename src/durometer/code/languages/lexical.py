@@ -97,7 +97,9 @@ class Lexical:
         if self.scopes.kinds[scope] in self.members or (scope == self.root and role is Role.LOCAL):
             role = self.member_role(scope, role)
         if visible_from is None:
-            visible_from = 0 if self.hoists or role not in RENAMEABLE_ROLES else self.tree.starts[leaf]
+            outside = scope == self.root or self.scopes.kinds[scope] in self.members
+            early = self.hoists or (outside and role not in RENAMEABLE_ROLES)
+            visible_from = 0 if early else self.tree.starts[leaf]
         self.scopes.declare(scope, self.tree.text(leaf), leaf, role, visible_from)
 
     def member_role(self, scope: int, role: Role) -> Role:

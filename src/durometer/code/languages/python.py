@@ -10,6 +10,7 @@ so that ``x`` stays. The tests hold this resolver against the ``symtable`` of th
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterator
 
 from durometer.code.languages.base import Language
@@ -39,7 +40,18 @@ _TARGETS = frozenset(
 _IMPORTS = frozenset({"import_statement", "import_from_statement", "future_import_statement"})
 _CAPTURING = frozenset({"case_pattern", "keyword_pattern"})
 _REFLECTION = frozenset({"eval", "exec", "locals", "vars", "dir", "globals"})
-_FRAMES = frozenset({"_getframe", "currentframe", "f_locals", "tb_frame", "gi_frame", "cr_frame"})
+_LOOKING = frozenset({"eval", "exec", "locals", "vars", "dir"})
+_BUILTINS = frozenset({"builtins", "__builtins__", "__builtin__"})
+_FRAMES = frozenset(
+    {
+        "_getframe", "currentframe", "f_locals", "tb_frame", "gi_frame", "cr_frame", "co_varnames",
+        "co_cellvars", "co_freevars", "getargvalues", "getcallargs",
+    }
+)  # fmt: skip
+# Methods of pandas and numexpr that look the caller's variables up: ``frame.query("a > @limit")``.
+_QUERIES = frozenset({"query", "eval", "evaluate"})
+# Methods that a call of their class or of its instance reaches.
+_IMPLICIT = frozenset({"__init__", "__new__", "__call__", "__init_subclass__", "forward", "call"})
 
 
 class _Python:
@@ -56,7 +68,7 @@ class _Python:
         self.nonlocals: dict[int, set[str]] = {}
         self.references: list[int] = []
         self.declared: list[tuple[int, int, Role]] = []
-        self.keyword_calls: list[int] = []
+        self.keyword_calls: list[tuple[str, int]] = []  # a name that a call passes, and the call
 
     def run(self) -> Resolution:
         """Scan once for scopes and declarations, then resolve the references."""
@@ -68,8 +80,15 @@ class _Python:
                 self.inner[node] = self.scopes.open(self.scope_at[node], kind, node)
             elif kind == "identifier":
                 self._classify(node)
-            elif kind == "interpolation" and any(tree.kinds[c] == "=" for c in tree.children(node)):
-                self._veto_all_in(node, "its spelling is printed by an f-string")
+            elif kind == "interpolation" and self._is_quoted(node):
+                self._veto_all_in(node, "its spelling is kept by an f-string or t-string")
+            elif kind == "string" and tree.text(node).startswith("`"):
+                self._veto_words(node, "it stands between backquotes")
+            elif kind == "dictionary_splat" and tree.kinds[tree.parents[node]] == "argument_list":
+                call = tree.parents[tree.parents[node]]
+                self.keyword_calls += [
+                    (word, call) for word in re.findall(r"['\"](\w+)['\"]\s*:", tree.text(node))
+                ]
             elif kind == "exec_statement":
                 self.resolution.veto_all = "the snippet executes text"
         for scope, leaf, role in self.declared:
@@ -114,12 +133,11 @@ class _Python:
         if kind == "attribute" and field == "attribute":
             called = tree.kinds[tree.parents[parent]] == "call" and tree.fields[parent] == "function"
             uses[leaf] = Use(Role.CALLED_METHOD if called else Role.FIELD)
-            if tree.text(leaf) in _FRAMES:
-                self.resolution.veto_all = "the snippet inspects frames"
+            self._attribute(tree.text(leaf), parent, called)
         elif kind in ("keyword_argument", "keyword_pattern") and leaf == parent + 1:
             uses[leaf] = Use(Role.FIELD)
             if kind == "keyword_argument":
-                self.keyword_calls.append(leaf)
+                self.keyword_calls.append((tree.text(leaf), tree.parents[tree.parents[parent]]))
         elif kind == "function_definition":
             self._declare(self.scope_at[parent], leaf, Role.FUNCTION_NAME)
         elif kind == "class_definition":
@@ -139,6 +157,29 @@ class _Python:
             uses[leaf] = Use(Role.TYPE)
         else:
             self.references.append(leaf)
+
+    def _attribute(self, name: str, node: int, called: bool) -> None:
+        """Give up, or keep names, where an attribute looks at local variables."""
+        tree = self.tree
+        if name in _FRAMES:
+            self.resolution.veto_all = "the snippet inspects frames"
+        elif name in _LOOKING and tree.text(tree.child(node, "object")) in _BUILTINS:
+            self.resolution.veto_all = f"the snippet calls {name}"
+        elif called and name in _QUERIES:
+            arguments = tree.child(tree.parents[node], "arguments")
+            for inner in range(max(arguments, 0), tree.stops[arguments] if arguments >= 0 else 0):
+                if tree.kinds[inner] == "string":
+                    self._veto_words(inner, f"a string given to {name} may name it")
+
+    def _veto_words(self, node: int, why: str) -> None:
+        for word in re.findall(r"[^\W\d]\w*", self.tree.text(node)):
+            self.resolution.veto(word, why)
+
+    def _is_quoted(self, interpolation: int) -> bool:
+        """Say whether a name's spelling matters: ``f"{x=}"``, and all of a t-string (PEP 750)."""
+        tree = self.tree
+        start = tree.text(tree.parents[interpolation] + 1).rstrip("'\"").lower()
+        return "t" in start or any(tree.kinds[c] == "=" for c in tree.children(interpolation))
 
     def _declare(self, scope: int, leaf: int, role: Role) -> None:
         if role in RENAMEABLE_ROLES and self.scopes.kinds[scope] in ("module", "class_definition"):
@@ -216,7 +257,9 @@ class _Python:
             return
         parent = tree.parents[leaf]
         called = tree.kinds[parent] == "call" and tree.fields[leaf] == "function"
-        if called and name in _REFLECTION and self._reflects(name, parent):
+        if (called and name in _REFLECTION and self._reflects(name, parent)) or (
+            not called and name in _LOOKING
+        ):
             self.resolution.veto_all = f"the snippet calls {name}"
         role = Role.CALLED_METHOD if called else Role.UNDECLARED
         if tree.kinds[parent] in ("type", "generic_type"):
@@ -257,9 +300,7 @@ class _Python:
         for binding in self.resolution.bindings:
             if binding.role is Role.PARAMETER:
                 owners.setdefault(binding.name, []).append(self.scopes.nodes[binding.scope])
-        for leaf in self.keyword_calls:
-            name = self.tree.text(leaf)
-            call = self.tree.parents[self.tree.parents[self.tree.parents[leaf]]]
+        for name, call in self.keyword_calls:
             if any(self._may_call(call, function) for function in owners.get(name, ())):
                 self.resolution.veto(name, "a call passes it by keyword")
 
@@ -276,8 +317,16 @@ class _Python:
                 return True
         use = self.resolution.uses.get(callee) if tree.kinds[callee] == "identifier" else None
         if use is None:
-            return not own or tree.kinds[callee] != "attribute"
-        return use.role in RENAMEABLE_ROLES
+            return not own or tree.kinds[callee] != "attribute" or (own in _IMPLICIT and self._is_own(callee))
+        return use.role in RENAMEABLE_ROLES or (own in _IMPLICIT and use.binding != FREE)
+
+    def _is_own(self, attribute: int) -> bool:
+        """Say whether ``a.b`` may be an instance or a class of this snippet: ``a`` is no import."""
+        tree, node = self.tree, attribute
+        while tree.kinds[node] in ("attribute", "call", "subscript"):
+            node += 1
+        use = self.resolution.uses.get(node)
+        return use is None or (use.binding != FREE and use.role is not Role.IMPORT)
 
     def _veto_private(self) -> None:
         """Keep names that a class around them mangles (``__x`` becomes ``_Class__x``)."""
@@ -316,7 +365,7 @@ def _resolve(tree: SyntaxTree) -> Resolution:
 PYTHON = Language(
     name="python",
     module="tree_sitter_python",
-    reserved=frozenset(keyword.kwlist) | {"__debug__"},
+    reserved=frozenset(keyword.kwlist) | {"__debug__", "__class__"},
     contextual=frozenset({"_", "case", "match", "type", "print", "exec", "super", "__class__"}),
     names=frozenset({"identifier"}),
     atoms=frozenset({"string", "type_conversion"}),
