@@ -45,7 +45,7 @@ class _Cpp(CFamily):
     }
 
     def opens_here(self, node: int, kind: str) -> bool:
-        """Parameters of a lambda or handler belong to its body; of enumerations, only scoped ones open one."""
+        """Parameters of a lambda or handler belong to its body; only scoped enumerations are scopes."""
         parent = self.tree.kinds[self.tree.parents[node]]
         if kind == "enumerator_list":
             words = {self.tree.kinds[child] for child in self.tree.children(self.tree.parents[node])}
