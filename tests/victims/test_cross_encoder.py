@@ -17,14 +17,13 @@ from typer.testing import CliRunner
 
 from durometer.attacks.gradients import gradient_source
 from durometer.cli import app
-from durometer.cli.eval import task_of
 from durometer.code import parse
 from durometer.errors import VictimError
 from durometer.study.corpusfile import write_corpus
 from durometer.tasks.base import TASKS
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderVictim
-from durometer.victims.load import load_victim
+from durometer.victims.load import load_victim, task_of
 from durometer.victims.oracle import Oracle
 from durometer.victims.presets import EncoderPreset, TrainConfig
 from durometer.victims.text import Framing, TextEncoder

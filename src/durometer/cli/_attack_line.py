@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from durometer.cli._notes import say
 from durometer.cli._progress import duration
 
 TERMINAL_SECONDS, OTHER_SECONDS = 0.2, 10.0  # between two lines
@@ -72,8 +73,3 @@ def complain_about_errors(rows: Sequence[dict[str, Any]]) -> None:
         say(f"… and {len(reasons) - REASONS} other reasons, in outcomes.parquet.")
     if reasons:
         say("samples with errors count neither as broken nor as robust.")
-
-
-def say(message: str) -> None:
-    """Print one line."""
-    print(f"durometer: {message}", file=sys.stderr, flush=True)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from durometer.attacks.campaign import Campaign
-from durometer.cli._attack_line import LiveLine, complain_about_errors, say
-from durometer.cli._notes import tell
+from durometer.cli._attack_line import LiveLine, complain_about_errors
+from durometer.cli._notes import say, tell
 from durometer.errors import DurometerError, StoreError, VictimError
 from durometer.stats.frame import CellKey, to_frame, to_row
 from durometer.study.durable import explained, write_atomically

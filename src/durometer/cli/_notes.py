@@ -1,13 +1,17 @@
-"""What is odd about the data, said before the numbers that depend on it."""
+"""What a verb tells a person on standard error: standard output is for results."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
-import typer
+
+def say(text: str) -> None:
+    """Print one line."""
+    print(f"durometer: {text}", file=sys.stderr, flush=True)
 
 
 def tell(notes: Mapping[str, str]) -> None:
-    """Print a corpus's notes (skipped lines, repeated ids, leakage, floor) on standard error."""
+    """Print what is odd about a corpus (skipped lines, repeated ids, leakage, floor)."""
     for name, note in notes.items():
-        typer.echo(f"note: {name}: {note}", err=True)
+        print(f"note: {name}: {note}", file=sys.stderr)

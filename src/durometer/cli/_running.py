@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from durometer.cli._notes import say
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
@@ -75,8 +77,3 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     """End as a batch system wants it: at once, with one line and nothing lost."""
     say("terminated. Finished work is kept: run the same command again to resume.")
     raise SystemExit(128 + number)
-
-
-def say(text: str) -> None:
-    """Tell a person something; standard output is for results."""
-    print(f"durometer: {text}", file=sys.stderr, flush=True)

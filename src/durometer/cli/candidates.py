@@ -32,11 +32,10 @@ def command(
 
     The file is complete or absent; the same data and model give the same bytes.
     """
-    import sys
-
     from durometer.attacks.campaign import Campaign
     from durometer.attacks.candidate_files import write_rows
     from durometer.attacks.candidates import MaskedLM, SubstituteConfig
+    from durometer.cli._notes import say
     from durometer.study.durable import explained
     from durometer.victims.device import resolved
 
@@ -46,11 +45,7 @@ def command(
     source = MaskedLM.load(model, device=device, config=SubstituteConfig(occurrences_per_name=occurrences))
     with explained(out):
         count = write_rows(out, _rows(source, samples))
-    print(
-        f"durometer: {count} snippets, {source.forwards} model rows, written to {out}",
-        file=sys.stderr,
-        flush=True,
-    )
+    say(f"{count} snippets, {source.forwards} model rows, written to {out}")
 
 
 def _rows(source: MaskedLM, samples: list[Sample]) -> Iterator[tuple[str, Candidates]]:

@@ -10,7 +10,6 @@ import yaml
 
 from durometer.errors import ConfigurationError
 
-PROBES = 32  # samples that original and result are timed and compared on
 SECONDS = 20.0  # for timing single answers
 
 
@@ -44,12 +43,11 @@ def command(
     import torch
 
     from durometer.cli._training import TrainingProgress
-    from durometer.cli.eval import task_of
     from durometer.compress import compress, parse_compression
-    from durometer.compress.artefact import save_artefact
+    from durometer.compress.artefact import probes_of, save_artefact
     from durometer.corpora.spec import parse_spec
     from durometer.victims.efficiency import efficiency
-    from durometer.victims.load import load_victim
+    from durometer.victims.load import load_victim, task_of
 
     steps = [parse_method(text) for text in method]
     for name, value in (("target_size", target_size), ("target_latency_ms", target_latency_ms)):
@@ -64,7 +62,7 @@ def command(
     probes = probes_of(corpus, pair=task_of(original) == "clone")
     save_artefact(smaller, out, probes)
     forms = {"original": original, "compressed": smaller}
-    costs = efficiency(forms, probes[:PROBES], original="original", rounds=2, seconds=SECONDS)["compressed"]
+    costs = efficiency(forms, probes, original="original", rounds=2, seconds=SECONDS)["compressed"]
     numbers: dict[str, Any] = {
         "recipe": smaller.spec.notes["recipe_words"],
         "artefact": smaller.content_hash,
@@ -118,16 +116,3 @@ def budget(steps: list[dict[str, Any]], name: str, value: object) -> None:
         raise ConfigurationError("only distill has a student", where=where, hint="Add --method distill.")
     for step in students if value is not None else ():
         step[name] = value
-
-
-def probes_of(corpus: Any, *, pair: bool) -> list[Any]:
-    """Return the samples of the self-test: of the data, or snippets of our own where there is none."""
-    from durometer.types import Sample
-
-    if corpus is not None:
-        return list(corpus.splits.get("test") or next(iter(corpus.splits.values())))
-    codes = [f"int f{i}(int a) {{ return a * {i} + {i * i}; }}" for i in range(33)]
-    return [
-        Sample(id=str(i), code=codes[i], other=codes[i + 1] if pair else None, language="c")
-        for i in range(32)
-    ]

@@ -47,7 +47,7 @@ def command(
     from durometer.corpora.spec import parse_spec
     from durometer.tasks.base import TASKS
     from durometer.victims.device import resolved
-    from durometer.victims.load import load_victim
+    from durometer.victims.load import load_victim, task_of
 
     spec = parse_spec(data)
     torch.set_num_threads(threads)
@@ -108,15 +108,6 @@ def _print(numbers: dict[str, Any]) -> None:
     for cwe, found in numbers.get("cwes", {}).items():
         parts = (f"{key} {found[key]}" for key in ("accuracy", "f1", "mcc"))
         typer.echo(f"  CWE-{cwe:8} {', '.join(parts)} ({found['samples']:.0f} samples)")
-
-
-def task_of(victim: SavedVictim) -> str:
-    """Return the victim's task, or what its head can only mean."""
-    if victim.spec.task:
-        return str(victim.spec.task)
-    head = getattr(victim.spec, "head", None)
-    pair = victim.spec.framing.between is not None or (head is not None and head.pair)
-    return "summarization" if head is None else "clone" if pair else "vulnerability"
 
 
 def answers(victim: SavedVictim, task: Task, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:

@@ -18,7 +18,7 @@ def command(
     from dataclasses import asdict
     from json import dumps
 
-    from durometer.cli._running import say
+    from durometer.cli._notes import say
     from durometer.study.export import export_run, verify_export
 
     record = verify_export(run) if verify else export_run(run, out or run.with_name(f"{run.name}-export"))

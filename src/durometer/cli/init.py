@@ -14,7 +14,7 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a commented study file; change it, look at it with run --dry-run, run it."""
-    from durometer.cli._running import say
+    from durometer.cli._notes import say
     from durometer.errors import InputError
     from durometer.study.durable import write_atomically
     from durometer.study.presets import preset as read_preset

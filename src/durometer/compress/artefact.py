@@ -17,6 +17,7 @@ from durometer.types import Sample
 from durometer.victims.engine import EngineVictim
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.saved import SavedVictim
+from durometer.victims.selftest import PROBES
 from durometer.victims.storage import write_json
 
 RECIPE = "recipe.json"
@@ -51,7 +52,7 @@ def record(
 
 
 def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -> None:
-    """Save the victim with ``recipe.json`` and a self-test over the first 32 ``probes``."""
+    """Save the victim with ``recipe.json`` and a self-test over the first ``PROBES`` of ``probes``."""
     summary = {
         **victim.spec.notes,
         "size_bytes": size_bytes(victim),
@@ -61,3 +62,14 @@ def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECIPE, summary)
     victim.save(folder, probes=probes)
+
+
+def probes_of(corpus: Corpus | None, *, pair: bool) -> list[Sample]:
+    """Return the samples of a self-test: of the data, or snippets of our own where there is none."""
+    if corpus is not None:
+        return list(corpus.splits.get("test") or next(iter(corpus.splits.values())))[:PROBES]
+    codes = [f"int f{i}(int a) {{ return a * {i} + {i * i}; }}" for i in range(PROBES + 1)]
+    return [
+        Sample(id=str(i), code=codes[i], other=codes[i + 1] if pair else None, language="c")
+        for i in range(PROBES)
+    ]

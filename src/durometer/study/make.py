@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ORIGIN = "victim_origin.json"
 GPU_WIDTH = 16  # samples searched in lockstep, so that small requests fill a batch
-PROBES = 32  # test samples whose answers are saved with a model and compared when it is loaded
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def make_victim(bench: Bench, folder: Path) -> None:
         write_form(folder, load_victim(folder, task_of(config["task"]), bench.device), "uncompressed")
         return
     victim = _trained(bench, folder) if "preset" in config else _loaded(bench)
-    victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test"))[:PROBES])
+    victim.save(folder, probes=list(read_samples(bench.input("corpus"), "test")))
     write_form(folder, victim, "uncompressed")
 
 
@@ -165,7 +164,7 @@ def make_variant(bench: Bench, folder: Path) -> None:
         progress=bench.news,
         work=bench.artefacts.work(bench.node),
     )
-    save_artefact(smaller, folder, data.splits["test"][:PROBES])
+    save_artefact(smaller, folder, data.splits["test"])
     words = " + ".join(step.describe() for step in recipe)
     write_form(folder, smaller, words, simulated=any(step.simulated for step in recipe))
 

@@ -30,7 +30,7 @@ from durometer.victims.encoder import EncoderNetwork, HeadConfig, Pooling, encod
 from durometer.victims.engine import EngineVictim
 from durometer.victims.generation import GeneratorVictim
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
-from durometer.victims.saved import CARD, load_exactly
+from durometer.victims.saved import CARD, SavedVictim, load_exactly
 from durometer.victims.text import Framing
 from durometer.victims.writers import guess_writer, writer_from_card
 
@@ -87,6 +87,15 @@ def load_saved(folder: Path, *, device: str = "cpu") -> EncoderVictim | Generato
     if kind == "engine":
         return EngineVictim.load(folder, device=device)
     return EncoderVictim.load(folder, device=device)
+
+
+def task_of(victim: SavedVictim) -> str:
+    """Return the victim's task, or what its head can only mean."""
+    if victim.spec.task:
+        return str(victim.spec.task)
+    head = getattr(victim.spec, "head", None)
+    pair = victim.spec.framing.between is not None or (head is not None and head.pair)
+    return "summarization" if head is None else "clone" if pair else "vulnerability"
 
 
 def guess_card(folder: Path, name: str) -> VictimCard:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from durometer.victims.saved import SavedVictim
 
 SELF_TEST = "self-test.safetensors"
-COUNT = 32
+PROBES = 32  # samples of a self-test
 TOLERANCE = 1e-3  # on logits: other kernels move them by about 1e-6, a wrong weight by much more
 
 
 def write_self_test(victim: SavedVictim, samples: Sequence[Sample], path: Path) -> None:
     """Save the logits of the first 32 samples beside their text."""
-    chosen = list(samples[:COUNT])
+    chosen = list(samples[:PROBES])
     texts = json.dumps([[s.id, s.code, s.other, s.language] for s in chosen])
     write_bytes(path, save({"logits": victim.logits(chosen)}, metadata={"samples": texts}))
 
