@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 from synthetic_view import build_summaries, build_view
 
-from durometer.report.answer import cost
-from durometer.report.contents import comparisons_table, grid_table
+from durometer.report.answer import cost, verdict
+from durometer.report.contents import comparisons_table, grid_table, variants_table
 from durometer.report.results import build_results
 
 
@@ -76,6 +76,20 @@ def test_every_null_result_says_what_would_have_been_found() -> None:
             assert sentence.count("no difference") == sentence.count("80 % power") + sentence.count("too few")
 
 
+def test_verdict_counts_losses_by_the_adjusted_p_and_says_what_would_have_been_found() -> None:
+    gained = comparison(variant="a", difference=3.0)
+    nulls = [comparison(variant=name, detected=False, p_holm=1.0) for name in ("b", "c")]
+    clean = [comparison(), gained, *nulls, comparison(headline="bleu")]
+    robust = [{**c, "measure": "robust_accuracy", "attack": "union"} for c in (comparison(), gained, *nulls)]
+    elsewhere = [{**c, "attack": "mhm"} for c in robust]
+    assert verdict({"comparisons": clean + robust + elsewhere}) == (
+        "Robust accuracy fell significantly for 1 of 4 compressed variants (for the others, 2.5 points would "
+        "be found with 80 % power), accuracy for 1 of 4, BLEU for 1 of 1."
+    )
+    assert "for none of 2" in verdict({"comparisons": [*robust[2:]]})
+    assert verdict({"comparisons": []}) == ""
+
+
 def test_where_texts_are_written_the_answer_is_in_bleu() -> None:
     results = build_results(build_summaries(samples=60))
     clean, robust, _ = results["answer"]
@@ -90,6 +104,7 @@ def test_where_texts_are_written_the_answer_is_in_bleu() -> None:
     texts = [cell.text for row in comparisons_table(results).rows for cell in row]
     assert "BLEU" in texts
     assert "Accuracy" not in texts
+    assert "Accuracy" not in [column.label for column in variants_table(results).columns]
     assert "bleu_drop" in [column.key for column in grid_table(results).columns]
 
 
@@ -122,7 +137,9 @@ def test_a_victim_below_the_floor_and_mixed_numerics_are_warned_of() -> None:
         outcomes=view.outcomes.with_columns(fingerprint=fingerprint),
     )
     weak, mixed = build_results(bad)["warnings"]
-    assert "original of encoder-3M does not beat the bag-of-words floor" in weak
+    assert "original of encoder-3M does not beat the floor on clone, what a bag of words reaches" in weak
+    summaries = replace(build_summaries(samples=30), floors={"summarization": {"bleu": 0.99}})
+    assert "the better of one constant and a copied text" in build_results(summaries)["warnings"][0]
     assert mixed.startswith("2 cells mix rows")
 
 

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
-from synthetic_view import hostile_view
+from synthetic_view import build_summaries, build_view, hostile_view
 
 from durometer.report import write_report
 
@@ -184,6 +186,29 @@ def test_themes_and_narrow_screens(page: playwright.Page) -> None:
     page.wait_for_function("innerWidth === 360 && document.documentElement.scrollWidth <= 360")
 
 
+def test_a_page_of_two_tasks_names_its_rows_and_fits_on_paper(open_page: Opener, tmp_path: Path) -> None:
+    first, second = build_view(12), build_summaries(12)
+    both = replace(
+        first,
+        outcomes=pl.concat([first.outcomes, second.outcomes]),
+        variants=(*first.variants, *second.variants),
+        floors={**first.floors, **second.floors},
+    )
+    page = open_page(write_report(both, tmp_path))
+    heads = page.locator("#table-grid tbody th[scope=row]")
+    assert set(heads.all_inner_texts()) == {v.variant for v in both.variants}
+    assert page.locator("table").count() == page.locator("table > caption").count()
+    assert page.locator("#table-variants thead").inner_text().count("Accuracy or BLEU") == 1
+    assert {text.split(" · ")[0] for text in page.locator("#example-list .row small").all_inner_texts()} <= {
+        "clone",
+        "summarization",
+    }
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 900})  # A4 less Chromium's margins
+    wide = "tables => tables.filter(t => t.offsetWidth > t.parentNode.clientWidth).map(t => t.id)"
+    assert page.locator(".scroll > table").evaluate_all(wide) == []
+
+
 def test_hostile_code_is_shown_and_runs_nothing(open_page: Opener, tmp_path: Path) -> None:
     page = open_page(write_report(hostile_view(), tmp_path))
     page.select_option("#filter-status", "")
@@ -205,8 +230,6 @@ def test_hostile_code_is_shown_and_runs_nothing(open_page: Opener, tmp_path: Pat
 @pytest.mark.slow
 def test_large_study_makes_a_page_that_opens_and_scrolls(open_page: Opener, tmp_path: Path) -> None:
     """How fast is for ``benchmarks/report.py`` to say; here: it is small enough, complete, and alive."""
-    from synthetic_view import build_view
-
     path = write_report(build_view(samples=3000), tmp_path)
     assert path.stat().st_size < 20_000_000
     page = open_page(path)

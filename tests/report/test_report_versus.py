@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 from rich.console import Console
-from synthetic_view import build_view
+from synthetic_view import build_summaries, build_view
 
 from durometer.report.terminal import versus_summary
 from durometer.report.versus import compare_runs
@@ -25,12 +25,12 @@ def test_changed_settings_and_missing_cells_are_listed() -> None:
     view = build_view(samples=40)
     other = replace(
         build_view(samples=40, variants=2),
-        config={**view.config, "budget": 10},
+        config={**view.config, "budget": 10, "attacks": [{"kind": "mhm", "name": "long"}]},
         provenance={"device": "cuda"},
     )
     record = compare_runs(view, other)
     settings = {change["setting"] for change in record["differences"]}
-    assert {"study.budget", "provenance.device"} <= settings
+    assert {"study.budget", "provenance.device", "study.attacks[long].kind"} <= settings
     assert ["clone", "encoder-3M", "int8", "mhm"] in record["only_first"]
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(versus_summary(record))
@@ -38,6 +38,19 @@ def test_changed_settings_and_missing_cells_are_listed() -> None:
     assert "only in A: clone, encoder-3M, int8, mhm" in text
     assert "study.budget: None → 10" in text
     assert max(map(len, text.splitlines())) <= 80
+    null = next(c for c in record["comparisons"] if c["attack"] == "mhm" and c["detectable"])
+    row = next(line for line in text.splitlines() if "MHM" in line and f"{null['detectable']:.1f}" in line)
+    assert "1.000" in row
+
+
+def test_summaries_are_compared_in_bleu() -> None:
+    view = build_summaries(samples=20, variants=1)
+    record = compare_runs(view, view)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(versus_summary(record))
+    text = console.export_text()
+    assert "BLEU" in text
+    assert "Accuracy" not in text
 
 
 def test_samples_whose_text_differs_are_not_paired() -> None:

@@ -1,4 +1,5 @@
-"""The answer in three sentences: the cost in accuracy, the cost in robustness, and the bargain.
+"""The answer: in how many variants something was lost, then three sentences: the cost in accuracy, the cost
+in robustness, and the bargain.
 
 A claim is printed only with its effect, interval and adjusted p. Where the test found nothing, the
 sentence says "no difference detected", and how large a difference would have been found with 80 % power. An
@@ -28,6 +29,28 @@ def answer(results: Record) -> list[str]:
             f"{_proof(results).capitalize()}.",
         ]
     return [_clean(comparisons), _robust(results), f"{_bargain(results)}; {_proof(results)}."]
+
+
+def verdict(results: Record) -> str:
+    """Return in one line how many compressed variants lost something, by the adjusted p; "" without one."""
+    comparisons = results["comparisons"]
+    robust = _under_all([c for c in comparisons if c["measure"] == "robust_accuracy"])
+    if not robust:
+        return ""
+    lost, many = _lost(robust), f"{len(robust)} compressed variant{'' if len(robust) == 1 else 's'}"
+    null = [c for c in robust if not c["detected"]]
+    line = f"Robust accuracy fell significantly for {lost} of {many}"
+    others = "for the others, " if len(null) < len(robust) else ""
+    line += f" ({others}{_power(null)})" if null else ""
+    clean = [c for c in comparisons if c["measure"] == "accuracy"]
+    for label in dict.fromkeys(measure_of(c).label for c in clean):
+        mine = [c for c in clean if measure_of(c).label == label]
+        line += f", {label if label.isupper() else label.lower()} for {_lost(mine)} of {len(mine)}"
+    return f"{line}."
+
+
+def _lost(comparisons: Sequence[Record]) -> str:
+    return str(sum(c["detected"] and c["difference"] < 0 for c in comparisons) or "none")
 
 
 def _clean(comparisons: Sequence[Record]) -> str:

@@ -103,14 +103,21 @@ def axes(x: Scale, y: Scale, x_title: str, y_title: str, x_ticks: Sequence[tuple
 
 
 def symbol(kind: int, x: float, y: float, radius: float, class_: str) -> Markup:
-    """Return marker ``kind`` (circle, square, diamond, triangle, …): shape repeats what colour says."""
-    r = radius
-    if kind % 4 == 0:
+    """Return marker ``kind`` (circle, square, diamond, triangle, …): shape repeats what colour says.
+
+    Seven shapes beside six colours: no two of the first 42 series look the same.
+    """
+    r, arm = radius, radius / 3
+    if kind % 7 == 0:
         return tag("circle", cx=x, cy=y, r=r, class_=class_)
+    plus = ((-arm, -r), (arm, -r), (arm, -arm), (r, -arm), (r, arm), (arm, arm))
     offsets = (
         ((-r, -r), (r, -r), (r, r), (-r, r)),
         ((0, -1.35 * r), (1.35 * r, 0), (0, 1.35 * r), (-1.35 * r, 0)),
         ((0, -1.25 * r), (1.15 * r, 0.9 * r), (-1.15 * r, 0.9 * r)),
-    )[kind % 4 - 1]
+        ((0, 1.25 * r), (-1.15 * r, -0.9 * r), (1.15 * r, -0.9 * r)),
+        (*plus, *((-dx, -dy) for dx, dy in plus)),
+        ((-1.3 * r, 0), (-0.6 * r, -r), (0.6 * r, -r), (1.3 * r, 0), (0.6 * r, r), (-0.6 * r, r)),
+    )[kind % 7 - 1]
     points = " ".join(f"{x + dx * 0.92:.2f},{y + dy * 0.92:.2f}" for dx, dy in offsets)
     return tag("polygon", points=points, class_=class_)

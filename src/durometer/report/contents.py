@@ -51,8 +51,8 @@ def variants_table(results: Record) -> Table:
     columns = (
         *_names(results["variants"]),
         Column("recipe", "What it is", numeric=False, prose=True),
-        _measure("accuracy"),
-        Column("floor", "Floor", "What a bag of words reaches: a model must beat it"),
+        Column("accuracy", words.headline_label(results["variants"]), _meaning(results["variants"])),
+        Column("floor", "Floor", _floors(results["variants"])),
         _measure("agreement_with_original"),
         Column("parameters", "Parameters", "Below: those that are not zero"),
         Column("size", "On disk", "Size of the weights on disk, and its ratio to the original's"),
@@ -80,8 +80,8 @@ def variants_table(results: Record) -> Table:
                 _with_ratio(words.milliseconds(v["latency_p50_ms"]), v["latency_p50_ms"], v["latency_ratio"]),
             )
         )
-    n = results["variants"][0]["accuracy"]["n"] if results["variants"] else 0
-    caption = f"On {n} unmodified test samples. Below each rate: its 95 % interval, clustered by snippet."
+    samples = _by_task(results["variants"], [v["accuracy"]["n"] for v in results["variants"]])
+    caption = f"Unmodified test samples: {samples}. Below each rate: its 95 % interval, clustered by snippet."
     cpu = next((v["efficiency"]["cpu"] for v in results["variants"] if v["efficiency"]), "")
     caption += f" Times: CPU with {cpu}." if cpu else ""
     return Table("variants", "The variants", caption, columns, tuple(rows))
@@ -115,15 +115,14 @@ def grid_table(results: Record) -> Table:
     )
     seeds = len(results["study"]["seeds"])
     note = f"{seeds} seeds pooled" if seeds > 1 else "a single seed: no interval covers the choice of seed"
-    counts = {c["samples"] for c in cells}
-    samples = f"{words.number(min(counts), 0)} samples in each row. " if len(counts) == 1 else ""
     caption = (
-        f"{samples}Sound reading: only successes proven to be the same program count. "
+        f"Samples in each row: {_by_task(cells, [c['samples'] for c in cells])}. "
+        "Sound reading: only successes proven to be the same program count. "
         f"95 % intervals clustered by snippet; {note}."
     )
     if results["union"]:
         caption += " “All attacks”: broken by any of them, at the queries of all."
-    caption += f" ACS: {_similarity(results['similarity'])}."
+    caption += f" ACS (average code similarity): {_similarity(results['similarity'])}."
     return Table("grid", "Under attack", caption, columns, rows)
 
 
@@ -167,11 +166,15 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
         Column("measure", "Measure", numeric=False),
         Column("baseline", sides[0]),
         Column("compressed", sides[1]),
-        Column("difference", "Difference", "Variant minus original, in percentage points"),
+        Column(
+            "difference",
+            "Difference",
+            f"{sides[1]} minus {sides[0].lower()}, in points; below, its interval, not adjusted",
+        ),
         Column("p_holm", "Adjusted p", "Holm, over all comparisons of the study"),
         Column("p", "Raw p", "Sign-flip test over snippets"),
         Column("discordant", "Differ", "Pairs on which the two disagree"),
-        Column("detectable", "Detectable", "Found with 80 % power after correction, in percentage points"),
+        Column("detectable", "Detectable", "Difference found with 80 % power after correction, in points"),
         Column("n", "n", "Pairs: samples that both were asked"),
     )
     rows = tuple(
@@ -198,12 +201,15 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
         for c in results["comparisons"]
         for measure in [words.measure_of(c)]
     )
+    found = sum(c["detected"] for c in results["comparisons"])
     caption = (
         "Each variant against its original on the same samples, attacks and seeds: for ASR those attackable "
-        "in both, otherwise all. A difference counts as detected when the adjusted p is below 0.05; the "
-        "intervals are those of single comparisons, before correction."
+        f"in both, otherwise all. Detected, with an adjusted p below 0.05: {found or 'none'} of "
+        f"{len(results['comparisons'])}. Intervals are not adjusted: where one leaves out 0, the adjusted p "
+        "still decides."
     )
-    return Table("comparisons", "Against the original", caption, columns, rows)
+    title = f"{sides[1]} against {sides[0]}" if "variants" not in results else "Against the original"
+    return Table("comparisons", title, caption, columns, rows)
 
 
 def effects_table(results: Record) -> Table:
@@ -334,6 +340,31 @@ def _ordered(results: Record, cells: Sequence[Record]) -> list[Record]:
     """Return ``cells`` with victims and variants in the study's own order: the original first."""
     order = {(v["task"], v["victim"], v["variant"]): i for i, v in enumerate(results["variants"])}
     return sorted(cells, key=lambda c: order.get((c["task"], c["victim"], c["variant"]), len(order)))
+
+
+def _meaning(variants: Sequence[Record]) -> str:
+    return "; or: ".join(dict.fromkeys(words.MEASURES[v["headline"]].meaning for v in variants))
+
+
+def _floors(variants: Sequence[Record]) -> str:
+    """Return what the floor of each headline is."""
+    kinds = dict.fromkeys(v["headline"] for v in variants)
+    told = [f"{words.FLOORS[kind]} ({words.MEASURES[kind].label})" for kind in kinds]
+    return f"What a model must beat: {words.listing(told)}"
+
+
+def _by_task(records: Sequence[Record], counts: Sequence[int]) -> str:
+    """Return how many samples ``records`` rest on, for each task where that differs."""
+    spans: dict[str, set[int]] = {}
+    for record, count in zip(records, counts, strict=True):
+        spans.setdefault(record["task"], set()).add(count)
+    told = {
+        task: words.DASH.join(words.number(n, 0) for n in sorted({min(found), max(found)}))
+        for task, found in spans.items()
+    }
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return words.listing([f"{span} ({task})" for task, span in told.items()]) or "none yet"
 
 
 def _measure(key: str) -> Column:

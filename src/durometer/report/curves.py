@@ -32,7 +32,8 @@ def _chart(results: Record, task: str, victim: str, attack: str) -> Markup:
     curves = [c for c in results["curves"] if (c["task"], c["victim"], c["attack"]) == key and c["points"]]
     curves.sort(key=lambda c: order.get(c["variant"], len(order)))
     most = max(point["queries"] for curve in curves for point in curve["points"])
-    x = Scale(1, max(most, 2), 56, WIDTH - 150, log=True)
+    room = max(150, 36 + 8 * max(len(curve["variant"]) for curve in curves))  # for the names at the right
+    x = Scale(1, max(most, 2), 56, WIDTH - room, log=True)
     y = Scale(0, 100, HEIGHT - 56, 40)
     ticks = [(value, f"{value:g}") for value in x.ticks()]
     parts = [axes(x, y, "Query budget per sample (logarithmic)", "Robust accuracy, %", ticks)]

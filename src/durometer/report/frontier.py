@@ -28,10 +28,12 @@ def frontiers(results: Record) -> list[tuple[str, str, Markup]]:
     ]
 
 
-def series(results: Record, task: str, victim: str) -> list[tuple[str, str]]:
-    """Return (key, label) of what is plotted: clean accuracy, then robust accuracy under each attack."""
-    pooled = [*results["pooled"], *results["union"]]
-    attacks = dict.fromkeys(c["attack"] for c in pooled if (c["task"], c["victim"]) == (task, victim))
+def series(results: Record) -> list[tuple[str, str]]:
+    """Return (key, label) of what is plotted: clean accuracy, then robust accuracy under each attack.
+
+    The same for every task and victim: one legend, with one colour and one shape each, serves all pictures.
+    """
+    attacks = dict.fromkeys(c["attack"] for c in [*results["pooled"], *results["union"]])
     return [("clean", "Not attacked"), *((a, f"Under {words.attack_name(a)}") for a in attacks)]
 
 
@@ -59,21 +61,25 @@ def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
     if not variants:
         return svg(WIDTH, 60, title, tag("text", "Not measured yet.", x=0, y=30, class_="tick"))
     x = padded_log([v[key] for v in variants], 56, WIDTH - 112)
-    y = Scale(0, 100, HEIGHT - 56, 88)
+    places = _spread([x(v[key]) for v in variants])
+    rows = _rows([(at, v["variant"]) for at, v in zip(places, variants, strict=True)])
+    more = 20 * max(0, max(rows) - 2)  # the plot moves down where the names take more than three rows
+    y = Scale(0, 100, HEIGHT - 56 + more, 88 + more)
     ticks = [(value, say(value)) for value in x.ticks()]
-    right = "Right answers, %" if variants[0]["headline"] == "accuracy" else "Answers above the threshold, %"
+    classes = variants[0]["headline"] == "accuracy"
+    right = "Right answers, %" if classes else "Texts not below the BLEU threshold, %"
     parts = [axes(x, y, x_title, right, ticks), _floor(results, task, x, y)]
-    names, found = series(results, task, victim), points(results, task, victim)
-    for index, (at, v) in enumerate(zip(_spread([x(v[key]) for v in variants]), variants, strict=True)):
+    names, found = series(results), points(results, task, victim)
+    for at, row, v in zip(places, rows, variants, strict=True):
         parts.append(_column(v, say(v[key]), found[v["variant"]], names, at, y))
-        parts.append(_label(v["variant"], at, 64 - 20 * (index % 2), y))
-    return svg(WIDTH, HEIGHT, title, *parts)
+        parts.append(_label(v["variant"], at, 64 + more - 20 * row, y))
+    return svg(WIDTH, HEIGHT + more, title, *parts)
 
 
-def legend(results: Record, task: str, victim: str) -> Markup:
+def legend(results: Record) -> Markup:
     """Return the legend as HTML buttons: each shows or hides its series."""
     items = []
-    for i, (key, label) in enumerate(series(results, task, victim)):
+    for i, (key, label) in enumerate(series(results)):
         sample = tag(
             "svg", symbol(i, 8, 8, 5, f"point {_colour(i)}"), viewBox="0 0 16 16", aria_hidden="true"
         )
@@ -138,6 +144,16 @@ def _spread(pixels: Sequence[float], gap: float = 58) -> list[float]:
             placed[j] = middle + (rank - (len(cluster) - 1) / 2) * gap
         cluster = [i]
     return placed
+
+
+def _rows(labels: Sequence[tuple[float, str]]) -> list[int]:
+    """Return a row for each (middle, name), counted from the plot: the first where it overlaps no other."""
+    rows, ends = [0] * len(labels), list[float]()
+    for i in sorted(range(len(labels)), key=lambda i: labels[i][0]):
+        at, half = labels[i][0], 4.0 * len(labels[i][1]) + 4  # 13 px, bold
+        rows[i] = next((row for row, end in enumerate(ends) if end < at - half), len(ends))
+        ends[rows[i] : rows[i] + 1] = [at + half]
+    return rows
 
 
 def _floor(results: Record, task: str, x: Scale, y: Scale) -> Markup:

@@ -12,7 +12,7 @@ from durometer.report.charts import mark, svg, tag
 from durometer.report.tables import Cell, Column, Table, estimate_cell
 
 Record = Mapping[str, Any]
-WIDTH, HEIGHT, LEFT, TOP = 112, 54, 190, 62
+HEIGHT, TOP = 54, 62
 
 
 def transfer_charts(results: Record) -> list[tuple[str, Markup]]:
@@ -30,18 +30,21 @@ def _map(results: Record, task: str, victim: str) -> Markup:
     }
     known = [v["variant"] for v in results["variants"] if (v["task"], v["victim"]) == key]
     names = [name for name in known if any(name in pair for pair in pairs)]
-    parts = [tag("text", "found on ↓  shown to →", x=LEFT - 12, y=TOP - 14, class_="axis-title end")]
+    longest = 8 * max(map(len, names), default=0)  # pixels
+    left, width = max(190, longest + 16), max(112, longest + 12)
+    parts = [tag("text", "found on ↓  shown to →", x=left - 12, y=TOP - 14, class_="axis-title end")]
     for i, name in enumerate(names):
-        parts.append(tag("text", name, x=LEFT + (i + 0.5) * WIDTH, y=TOP - 14, class_="direct middle"))
-        parts.append(tag("text", name, x=LEFT - 12, y=TOP + (i + 0.5) * HEIGHT + 4, class_="direct end"))
-        parts += [_cell(pairs.get((name, target)), name, target, i, j) for j, target in enumerate(names)]
+        parts.append(tag("text", name, x=left + (i + 0.5) * width, y=TOP - 14, class_="direct middle"))
+        parts.append(tag("text", name, x=left - 12, y=TOP + (i + 0.5) * HEIGHT + 4, class_="direct end"))
+        for j, target in enumerate(names):
+            x, y = left + j * width, TOP + i * HEIGHT
+            parts.append(_cell(pairs.get((name, target)), name, target, x, y, width))
     title = f"Share of adversarial examples that break another variant unchanged: {task}, {victim}"
-    return svg(max(860, LEFT + WIDTH * len(names)), TOP + HEIGHT * len(names) + 8, title, *parts)
+    return svg(max(860, left + width * len(names)), TOP + HEIGHT * len(names) + 8, title, *parts)
 
 
-def _cell(estimate: Record | None, source: str, target: str, row: int, column: int) -> Markup:
-    x, y = LEFT + column * WIDTH, TOP + row * HEIGHT
-    box = {"x": x + 1, "y": y + 1, "width": WIDTH - 2, "height": HEIGHT - 2, "rx": 4}
+def _cell(estimate: Record | None, source: str, target: str, x: float, y: float, width: float) -> Markup:
+    box = {"x": x + 1, "y": y + 1, "width": width - 2, "height": HEIGHT - 2, "rx": 4}
     if estimate is None or estimate["value"] is None:
         return tag("rect", **box, class_="capsule")
     share = estimate["value"]
@@ -50,7 +53,7 @@ def _cell(estimate: Record | None, source: str, target: str, row: int, column: i
     shape = tag(
         "g",
         tag("rect", **box, class_="heat point", fill_opacity=round(0.05 + 0.95 * share / 100, 3)),
-        tag("text", f"{words.number(share, 0)} %", x=x + WIDTH / 2, y=y + HEIGHT / 2 + 5, class_=ink),
+        tag("text", f"{words.number(share, 0)} %", x=x + width / 2, y=y + HEIGHT / 2 + 5, class_=ink),
     )
     bounds = words.interval(estimate["low"], estimate["high"])
     said = f"{words.number(share)} % of the examples found on {source} break {target}"

@@ -41,7 +41,6 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
     )
     tables = all_tables(results)
     exports = {t.id: {"csv": to_csv(t), "tex": to_latex(t)} for t in tables}
-    groups = list(dict.fromkeys((v["task"], v["victim"]) for v in results["variants"]))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("durometer.report", "templates"),
         autoescape=True,
@@ -61,10 +60,10 @@ def render_page(results: Record, outcomes: pl.DataFrame) -> str:
         curves=budget_charts(results),
         transfers=transfer_charts(results),
         rankings=rank_charts(results),
-        legend=legend(results, *groups[0]) if groups else "",
+        legend=legend(results),
         methods=_flat(results["config"]),
         provenance=_flat(results["provenance"]),
-        corpora=_flat(results["corpora"]) + _flat(results["floors"], "floor"),
+        corpora=_flat(results["corpora"]) + _floors(results["floors"]),
         timings=[(stage, words.number(value)) for stage, value in results["timings_seconds"].items()],
         data={
             "results-data": json_block(results),
@@ -99,6 +98,16 @@ def _asset(name: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _floors(floors: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
+    """Return (task and floor, value) rows: rates with a decimal and their unit, AUC with three."""
+    return [
+        (f"floor.{task}.{key}", words.number(value, 3) if key == "auc" else words.measured(unit, value))
+        for task, floor in floors.items()
+        for key, value in floor.items()
+        for unit in ["bleu" if "bleu" in key else "accuracy"]
+    ]
 
 
 def _flat(thing: object, prefix: str = "") -> list[tuple[str, str]]:

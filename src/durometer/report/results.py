@@ -18,12 +18,12 @@ import polars as pl
 from durometer.attacks.base import ATTACKS
 from durometer.errors import UnknownNameError
 from durometer.report.across import across_cells
-from durometer.report.answer import answer
+from durometer.report.answer import answer, verdict
 from durometer.report.comparisons import class_names, compare_variants, headline, original_of
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.report.similarity import similarity_record, with_similarity
 from durometer.report.transfer import transfer_records
-from durometer.report.words import measured
+from durometer.report.words import FLOORS, measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import BROKEN, REPORTED, accuracy, measure_cells
 from durometer.stats.scores import calibration
@@ -69,6 +69,7 @@ def build_results(
         "timings_seconds": plain(view.timings),
     }
     results["warnings"] = _warnings(view, results)
+    results["verdict"] = verdict(results)
     results["answer"] = answer(results)
     return results
 
@@ -76,7 +77,7 @@ def build_results(
 def _warnings(view: RunView, results: Record) -> list[str]:
     """Return what a reader must know before believing a number: weak victims and mixed numerics."""
     found = [
-        f"{v['variant']} of {v['victim']} does not beat the bag-of-words floor on {v['task']} "
+        f"{v['variant']} of {v['victim']} does not beat the floor on {v['task']}, {FLOORS[v['headline']]} "
         f"({measured(v['headline'], v['accuracy']['value'])} against "
         f"{measured(v['headline'], results['floors'][v['task']][v['headline']])}): "
         "the robustness of a model that has learned little says little."

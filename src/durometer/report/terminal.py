@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from durometer.report import words
@@ -16,7 +16,27 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 VARIANT_COLUMNS = ("variant", "accuracy", "floor", "size", "latency")
 GRID_COLUMNS = ("variant", "attack", "robust_accuracy", "asr", "amq_success", "icr", "tcr", "aed")
-VERSUS_COLUMNS = ("variant", "attack", "measure", "baseline", "compressed", "difference", "p_holm", "n")
+VERSUS_COLUMNS = (
+    "variant",
+    "attack",
+    "measure",
+    "baseline",
+    "compressed",
+    "difference",
+    "p_holm",
+    "detectable",
+    "n",
+)
+SHORT = {"difference": "B − A", "p_holm": "Adj. p", "detectable": "Detect."}  # what 80 columns have room for
+NOTE = (
+    "Below rates: 95 % intervals, clustered by snippet. Only successes proven to be the same program count. "
+    "ASR: attack success rate. AMQ: model queries, ICR and TCR: share of names and tokens changed, AED: "
+    "characters changed, each on average over successes."
+)
+VERSUS_NOTE = (
+    "B − A in points, paired on common samples, its interval not adjusted; p adjusted by Holm. "
+    "Detect.: the difference that would be found with 80 % power."
+)
 INTERVALS = ("difference", "accuracy", "size", "latency", "robust_accuracy", "asr")
 
 
@@ -30,12 +50,12 @@ def terminal_table(results: Record) -> RenderableType:
     if not results["study"]["complete"]:
         parts.append(Text("Not finished: what the finished rows say so far.", style="yellow"))
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in results["warnings"]]
-    tables = (variants_table(results), VARIANT_COLUMNS), (grid_table(results), GRID_COLUMNS)
-    for table, columns in tables:
-        if table.rows:
-            parts.append(Padding(_table(table, columns), (1, 0, 0, 0)))
-    parts.append(Text("Below rates: 95 % intervals, clustered by snippet. Sound reading.", style="dim"))
-    parts.append(Text(""))
+    for build, columns in ((variants_table, VARIANT_COLUMNS), (grid_table, GRID_COLUMNS)):
+        blocks = [_table(build(part), columns, name) for name, part in _parts(results)]
+        parts.append(Padding(Group(*blocks), (1, 0, 0, 0)))
+    parts += [Text(NOTE, style="dim"), Text("")]
+    if results["verdict"]:
+        parts.append(Padding(Text(results["verdict"].replace(words.THIN, " "), style="bold"), (0, 0, 1, 0)))
     for number, sentence in enumerate(results["answer"], 1):
         parts.append(Padding(Text(f"{number}. {sentence}".replace(words.THIN, " ")), (0, 0, 1, 0)))
     return Group(*parts)
@@ -56,32 +76,44 @@ def versus_summary(record: Record) -> RenderableType:
     if not record["comparisons"]:
         parts.append(Text("No cell is in both runs with the same samples: nothing to compare."))
         return Group(*parts)
-    parts.append(_table(comparisons_table(record, ("A", "B")), VERSUS_COLUMNS))
-    parts.append(Text("B − A in points, paired on common samples; adjusted p by Holm.", style="dim"))
+    for name, part in _parts(record):
+        parts.append(_table(comparisons_table(part, ("A", "B")), VERSUS_COLUMNS, name))
+    parts.append(Text(VERSUS_NOTE, style="dim"))
     return Group(*parts)
 
 
-def _table(table: Table, keep: Sequence[str]) -> RenderableType:
-    """Return ``table`` in narrow columns, one block for each task and victim where they differ."""
+def _parts(record: Record) -> Iterator[tuple[str, Record]]:
+    """Yield what distinguishes each task and victim, and ``record`` with nothing else in it."""
+    lists = [key for key in ("variants", "pooled", "union", "comparisons") if key in record]
+    rows = [row for key in lists for row in record[key]]
+    several = [name for name in ("task", "victim") if len({row[name] for row in rows}) > 1]
+    for task, victim in dict.fromkeys((row["task"], row["victim"]) for row in rows):
+        mine = {
+            key: [row for row in record[key] if (row["task"], row["victim"]) == (task, victim)]
+            for key in lists
+        }
+        named = {"task": task, "victim": victim}
+        yield ", ".join(named[name] for name in several), {**record, **mine}
+
+
+def _table(table: Table, keep: Sequence[str], name: str) -> RenderableType:
+    """Return ``table`` of ``name`` in narrow columns; nothing where it has no row."""
     from rich import box
-    from rich.console import Group
     from rich.table import Table as RichTable
 
-    names = [i for i, c in enumerate(table.columns) if c.key in ("task", "victim")]
+    if not table.rows:
+        return ""
     shown = [i for i, c in enumerate(table.columns) if c.key in ("seed", *keep)]
-    blocks: dict[str, RichTable] = {}
+    title = f"{table.title}: {name}" if name else table.title
+    block = RichTable(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
+    for i in shown:
+        column = table.columns[i]
+        side: JustifyMethod = "right" if column.numeric else "left"
+        label = SHORT.get(column.key, column.label)
+        block.add_column(label, justify=side, overflow="fold", min_width=len(label))
     for row in table.rows:
-        title = ": ".join([table.title, *filter(None, [", ".join(row[i].text for i in names)])])
-        block = blocks.get(title)
-        if block is None:
-            block = RichTable(box=box.SIMPLE_HEAD, padding=0, title=title, title_justify="left")
-            for i in shown:
-                column = table.columns[i]
-                side: JustifyMethod = "right" if column.numeric else "left"
-                block.add_column(column.label, justify=side, overflow="fold")
-            blocks[title] = block
         block.add_row(*(_text(row[i], table.columns[i].key) for i in shown))
-    return Group(*blocks.values())
+    return block
 
 
 def _text(cell: Cell, key: str) -> Text:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from durometer.report.comparisons import comparison_record
+from durometer.report.comparisons import comparison_record, headline
 from durometer.report.records import Record, plain
 from durometer.stats.paired import Comparison, adjust, compare, compare_predictions
 from durometer.study.view import RunView
@@ -27,14 +27,15 @@ def compare_runs(first: RunView, second: RunView) -> Record:
     for one in first.variants:
         for two in second.variants:
             if (one.task, one.victim, one.variant) == (two.task, two.victim, two.variant):
-                names.append({"task": one.task, "victim": one.victim, "variant": one.variant, "attack": None})
+                name = {"task": one.task, "victim": one.victim, "variant": one.variant, "attack": None}
+                names.append({**name, "headline": headline(one.task)})
                 base, mine = _common(one.predictions, two.predictions)
                 found.append(compare_predictions(base, mine))
     ours, theirs = _cells(first.outcomes), _cells(second.outcomes)
     for key in sorted(ours.keys() & theirs.keys()):
         base, mine = _common(ours[key], theirs[key])
         if base.height:
-            name = dict(zip(CELL, key, strict=True))
+            name = {**dict(zip(CELL, key, strict=True)), "headline": headline(str(key[0]))}
             for measure in ("asr", "robust_accuracy"):
                 names.append(name)
                 found.append(compare(base, mine, measure))
@@ -77,6 +78,10 @@ def _differences(first: RunView, second: RunView) -> list[Record]:
 
 
 def _flat(thing: object, prefix: str) -> dict[str, Any]:
+    """Return settings by dotted name; a list of records by the names of its records, or their places."""
+    if isinstance(thing, list) and thing and all(isinstance(item, Mapping) for item in thing):
+        named = {f"{prefix}[{item.get('name', place)}]": item for place, item in enumerate(thing)}
+        return {k: v for name, item in named.items() for k, v in _flat(item, name).items()}
     if isinstance(thing, Mapping):
         return {k: v for key, value in thing.items() for k, v in _flat(value, f"{prefix}.{key}").items()}
     return {prefix: plain(thing)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ MEASURES: dict[str, Measure] = {
     for m in (
         Measure("accuracy", "Accuracy", "Right answers on unmodified test samples", "%"),
         Measure("bleu", "BLEU", "Mean smoothed sentence BLEU-4 on unmodified test samples", "BLEU"),
-        Measure("robust_accuracy", "Robust acc.", "Right and not broken, of all attacked samples", "%"),
+        Measure("robust_accuracy", "Robust acc.", "Right and not broken, of all samples", "%"),
         Measure("asr", "ASR", "Attack success rate: proven successes, of attackable samples", "%"),
         Measure(
             "bleu_drop", "BLEU drop", "What the attack takes from the mean BLEU of attackable samples", "BLEU"
@@ -50,15 +50,20 @@ MEASURES: dict[str, Measure] = {
         Measure(
             "confidence_gap",
             "Conf. gap",
-            "What a proven success takes from the first answer's probability",
-            "%",
+            "What a proven success takes from the first answer's probability, in percentage points",
         ),
         Measure("queries", "Queries", "Model queries that the attack of a sample took"),
         Measure("confidence", "Confidence", "Mean probability of the predicted class", "%"),
-        Measure("overconfidence", "Overconfidence", "Confidence minus accuracy; negative is too modest", "%"),
+        Measure(
+            "overconfidence",
+            "Overconfidence",
+            "Confidence minus accuracy, in percentage points; negative is too modest",
+        ),
         Measure("agreement_with_original", "Agreement", "Test samples answered as the original does", "%"),
     )
 }
+
+FLOORS = {"accuracy": "what a bag of words reaches", "bleu": "the better of one constant and a copied text"}
 
 STATUSES: dict[str, str] = {
     "success": "broken, with proof",
@@ -100,6 +105,11 @@ def measure_of(comparison: Mapping[str, Any]) -> Measure:
     """Return what a comparison measures; the accuracy of a task that writes texts has its own name."""
     key = comparison["measure"]
     return MEASURES[comparison.get("headline", key) if key == "accuracy" else key]
+
+
+def headline_label(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return what heads the share of right answers of ``records``: ``Accuracy``, ``BLEU``, or both."""
+    return " or ".join(dict.fromkeys(MEASURES[r["headline"]].label for r in records)) or "Accuracy"
 
 
 def measured(key: str, value: float | int | None) -> str:

@@ -49,7 +49,7 @@ def make(node: Node, artefacts: Artefacts, device: str, news: Progress) -> None:
 
 
 def make_corpus(bench: Bench, folder: Path) -> None:
-    """Read or generate the data; measure what a bag of words reaches on it."""
+    """Read or generate the data; measure the floor on it, which needs no model."""
     config = bench.node.config
     bench.news("reading", 0, 1, "")
     corpus = load_corpus(
@@ -64,7 +64,7 @@ def make_corpus(bench: Bench, folder: Path) -> None:
         raise InputError("no test split to attack", where=corpus.name)
     write_corpus(corpus, folder)
     task = task_of(config["task"])
-    bench.news("bag-of-words floor", 0, 1, "")
+    bench.news("floor", 0, 1, "")
     train = corpus.splits.get("train", ())
     (folder / "floor.json").write_text(json.dumps(dict(task.floor(train, corpus.splits["test"]))))
 

@@ -48,7 +48,7 @@ class RunView:
     name: str
     config: Mapping[str, object]  # the study file as resolved
     provenance: Mapping[str, object]  # versions, device, seeds, corpus hashes, command
-    floors: Mapping[str, Mapping[str, float]]  # task → bag-of-words floor
+    floors: Mapping[str, Mapping[str, float]]  # task → what needs no model
     corpora: Mapping[str, Mapping[str, object]]  # task → name, hash, sizes of splits, notes
     variants: tuple[VariantRecord, ...]
     outcomes: pl.DataFrame  # durometer.stats.frame.SCHEMA; finished rows only

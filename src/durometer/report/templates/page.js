@@ -143,6 +143,7 @@
     ...Object.fromEntries(columns.map((name, i) => [name, (row) => String(row.cellOf[i])])),
   };
   const label = { attack, status: (name) => says.statuses[name] || name };
+  const tasks = new Set(examples.cells.map((cell) => cell[0])).size;
   const chosen = {}, ROW = 54, list = $("example-list"), space = make("div");
   let shown = rows, selected = 0, sought = "";
   list.append(space);
@@ -196,7 +197,8 @@
       node.setAttribute("aria-setsize", shown.length);
       node.setAttribute("aria-posinset", i + 1);
       node.style.top = `${i * ROW}px`;
-      node.append(make("small", `${row.cellOf[2]} · ${attack(row.cellOf[3])} · ${says.statuses[row.status] || row.status}`));
+      const cell = [...(tasks > 1 ? [row.cellOf[0]] : []), row.cellOf[2], attack(row.cellOf[3]), label.status(row.status)];
+      node.append(make("small", cell.join(" · ")));
       nodes.push(node);
     }
     space.replaceChildren(...nodes);
@@ -242,7 +244,7 @@
     pane.scrollTop = 0;
     if (!row) { pane.append(make("p", "No outcome matches these filters.", "verdict")); return; }
     const verdict = (says.statuses[row.status] || row.status) + (row.reason ? `: ${row.reason}` : "");
-    const proof = row.status === "success" ? ". It parses, differs from the original only by the renames below, and flips the answer when queried alone" : "";
+    const proof = row.status === "success" ? ". It parses, differs from the original only by the renames below, and changes the answer when queried alone" : "";
     pane.append(make("h3", row.sample_id), make("p", `${verdict[0].toUpperCase()}${verdict.slice(1)}${proof}.`, `verdict ${row.status}`));
     const facts = make("dl", undefined, "facts");
     const fact = (name, value) => {
