@@ -137,7 +137,7 @@ def test_downloads_of_data_are_allowed_where_the_user_says_so(
 
     monkeypatch.setattr("durometer.corpora.hub.hub", read)
     monkeypatch.setattr("durometer.victims.load.load_victim", lambda *_, **__: None)
-    monkeypatch.setattr("durometer.cli.eval.task_of", lambda _: "vulnerability")
+    monkeypatch.setattr("durometer.victims.load.task_of", lambda _: "vulnerability")
     words = [str(tmp_path / word) if word.isupper() else word for word in verb]
     options = ["--allow-download"] if allowed else []
     assert run(monkeypatch, *words, "--data", "hub:a/set", *options) == 2

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.lexical import Lexical
-from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _DECLARATORS = frozenset(
@@ -291,10 +291,6 @@ def tree_grandparent(tree: SyntaxTree, node: int) -> str:
     return tree.kinds[tree.parents[tree.parents[node]]]
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return CFamily(tree).run()
-
-
 C_RESERVED = """
 auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
@@ -321,7 +317,7 @@ C = Language(
     names=CFamily.names,
     atoms=frozenset({"string_literal", "char_literal", "system_lib_string"}),
     comments=frozenset({"comment"}),
-    resolve=_resolve,
+    resolve=CFamily.resolve,
     opaque=frozenset({"preproc_arg"}),
     extra_letters="$",
     unusable_prefixes=("__",),

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily
-from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _FUNCTIONS = ("function_definition", "lambda_expression")
@@ -132,10 +132,6 @@ def tree_declarator(tree: SyntaxTree, leaf: int) -> int:
     return node
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return _Cpp(tree).run()
-
-
 _RESERVED = """
 and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return co_yield compl concept
 const_cast consteval constinit decltype delete dynamic_cast explicit export friend mutable namespace new not
@@ -151,7 +147,7 @@ CPP = Language(
     names=_Cpp.names,
     atoms=frozenset({"string_literal", "char_literal", "raw_string_literal", "system_lib_string"}),
     comments=frozenset({"comment"}),
-    resolve=_resolve,
+    resolve=_Cpp.resolve,
     opaque=frozenset({"preproc_arg"}),
     extra_letters="$",
     unusable_prefixes=("__",),

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.lexical import Lexical
-from durometer.code.scope import FREE, Resolution, Role, Use
+from durometer.code.scope import FREE, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _FUNCTIONS = ("function_declaration", "method_declaration", "func_literal")
@@ -130,10 +130,6 @@ def tree_parent(tree: SyntaxTree, node: int, steps: int) -> int:
     return node
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return _Go(tree).run()
-
-
 _RESERVED = """
 break case chan const continue default defer else fallthrough for func go goto if import interface map package
 range return select struct switch type var true false nil iota _
@@ -153,5 +149,5 @@ GO = Language(
     atoms=frozenset({"interpreted_string_literal", "raw_string_literal", "rune_literal"}),
     comments=frozenset({"comment"}),
     directives=("//go:", "//export ", "//line ", "// +build "),
-    resolve=_resolve,
+    resolve=_Go.resolve,
 )

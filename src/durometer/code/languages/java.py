@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.lexical import Lexical
-from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Use
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _CLASS_BODIES = frozenset(
@@ -265,10 +265,6 @@ class _Java(Lexical):
                 yield node
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return _Java(tree).run()
-
-
 _RESERVED = """
 abstract assert boolean break byte case catch char class const continue default do double else enum extends
 final finally float for goto if implements import instanceof int interface long native new package private
@@ -285,7 +281,7 @@ JAVA = Language(
     names=_Java.names,
     atoms=frozenset({"string_literal", "character_literal"}),
     comments=frozenset({"line_comment", "block_comment"}),
-    resolve=_resolve,
+    resolve=_Java.resolve,
     extra_letters="$",
     wrappers=(("class X {", "\n}"),),
 )

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.lexical import Lexical
-from durometer.code.scope import FREE, RENAMEABLE_ROLES, Binding, Resolution, Role, Use
+from durometer.code.scope import FREE, RENAMEABLE_ROLES, Binding, Role, Use
 from durometer.code.syntax import SyntaxTree
 
 _FUNCTIONS = frozenset(
@@ -169,10 +169,6 @@ class _JavaScript(Lexical):
             self.resolution.function_leaves = tuple(binding.leaves)
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return _JavaScript(tree).run()
-
-
 _RESERVED = """
 await break case catch class const continue debugger default delete do else enum export extends false finally
 for function if implements import in instanceof interface let new null package private protected public return
@@ -190,7 +186,7 @@ JAVASCRIPT = Language(
     names=_JavaScript.names,
     atoms=frozenset({"string", "template_string", "regex"}),
     comments=frozenset({"comment", "html_comment"}),
-    resolve=_resolve,
+    resolve=_JavaScript.resolve,
     extra_letters="$",
     wrappers=(("class X {", "\n}"), ("(", "\n)")),
 )

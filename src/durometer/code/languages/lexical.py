@@ -40,6 +40,11 @@ class Lexical:
         self.inner: dict[int, int] = {}
         self.references: list[int] = []
 
+    @classmethod
+    def resolve(cls, tree: SyntaxTree) -> Resolution:
+        """Return the role and the binding of every identifier of ``tree``."""
+        return cls(tree).run()
+
     def run(self) -> Resolution:
         """Resolve every identifier of the tree."""
         tree, scope_at, inner = self.tree, self.scope_at, self.inner

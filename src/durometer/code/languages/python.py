@@ -358,10 +358,6 @@ class _Python:
                 yield node
 
 
-def _resolve(tree: SyntaxTree) -> Resolution:
-    return _Python(tree).run()
-
-
 PYTHON = Language(
     name="python",
     module="tree_sitter_python",
@@ -370,6 +366,6 @@ PYTHON = Language(
     names=frozenset({"identifier"}),
     atoms=frozenset({"string", "type_conversion"}),
     comments=frozenset({"comment", "line_continuation"}),
-    resolve=_resolve,
+    resolve=lambda tree: _Python(tree).run(),
     unusable_prefixes=("__",),
 )
