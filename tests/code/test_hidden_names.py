@@ -15,6 +15,27 @@ RENAMES = [
     ("go", "func f(node *node) (r node) { node.x() }", "node", "func f(Q *node) (r node) { Q.x() }"),
     ("go", "func (t t) f(url url.URL) { url.x(t) }", "url", "func (t t) f(Q url.URL) { Q.x(t) }"),
     ("go", "func f(x int) { { g(x); type x int } }", "x", "func f(Q int) { { g(Q); type x int } }"),
+    (
+        "go",
+        "func f(v any) { switch x := v.(type) { case x: g(x) } }",
+        "x",
+        "func f(v any) { switch Q := v.(type) { case x: g(Q) } }",
+    ),
+    # Java: where a pattern need not match, its variable is not in scope.
+    ("java", "void f(Object o) { if (o instanceof F x) g(x); else h(x); }", "x", None),
+    ("java", "void f(Object o) { g(o instanceof F x || x > 1); }", "x", None),
+    (
+        "java",
+        "void f(Object o) { if (!(o instanceof F x) || x.y()) g(); else h(x); }",
+        "x",
+        "void f(Object o) { if (!(o instanceof F Q) || Q.y()) g(); else h(Q); }",
+    ),
+    (
+        "java",
+        "void f(Object o) { if (o instanceof F x) g(x); else if (o instanceof G x) h(x); }",
+        "x",
+        "void f(Object o) { if (o instanceof F Q) g(Q); else if (o instanceof G Q) h(Q); }",
+    ),
     # JavaScript: default values do not see the body, blocks have their own functions.
     (
         "javascript",

@@ -17,6 +17,7 @@ from durometer.code.syntax import SyntaxTree
 _FUNCTIONS = ("function_declaration", "method_declaration", "func_literal")
 _PARAMETERS = frozenset({"parameter_declaration", "variadic_parameter_declaration"})
 _SHORT = frozenset({"short_var_declaration", "range_clause", "receive_statement"})
+_TYPE_CASE = frozenset({"type_case"})
 _UNKEYED = frozenset({"map_type", "slice_type", "array_type", "implicit_length_array_type"})
 
 
@@ -103,6 +104,16 @@ class _Go(Lexical):
             return True
         return tree.kinds[tree.child(holder, "type")] not in _UNKEYED
 
+    def lookup(self, leaf: int) -> int:
+        """Resolve outwards; the types of a type switch's cases do not see its variable."""
+        number = super().lookup(leaf)
+        scope = self.resolution.bindings[number].scope if number != FREE else -1
+        if scope >= 0 and self.scopes.kinds[scope] == "type_switch_statement":
+            tree, case = self.tree, self.tree.ancestor(leaf, _TYPE_CASE)
+            if case >= 0 and tree.parents[case] == self.scopes.nodes[scope] and leaf < _colon(tree, case):
+                return self.scopes.lookup(self.scopes.parents[scope], tree.text(leaf), tree.starts[leaf])
+        return number
+
     def free_role(self, leaf: int) -> Role:
         """Tell packages of qualified types from other names."""
         package = self.tree.kinds[leaf] == "package_identifier"
@@ -121,6 +132,10 @@ class _Go(Lexical):
                 binding = self.resolution.bindings[use.binding]
                 self.resolution.function_name = binding.name
                 self.resolution.function_leaves = tuple(binding.leaves)
+
+
+def _colon(tree: SyntaxTree, case: int) -> int:
+    return next((child for child in tree.children(case) if tree.kinds[child] == ":"), case)
 
 
 def tree_parent(tree: SyntaxTree, node: int, steps: int) -> int:

@@ -210,7 +210,36 @@ class _Java(Lexical):
             bound = {other for other in self.patterns if other in leaves}
             if len(bound) == 1 and any(not statement <= other < stop for other in leaves):
                 self.resolution.veto(tree.text(leaf), "a pattern variable used outside its statement")
+            mine = (other for other in leaves if max((p for p in bound if p < other), default=-1) == leaf)
+            if any(other not in bound and self._unmatched(leaf, other) for other in mine):
+                self.resolution.veto(tree.text(leaf), "a pattern variable used where it need not match")
         self._function_name()
+
+    def _unmatched(self, pattern: int, use: int) -> bool:
+        """Say whether ``x instanceof T pattern`` need not hold at ``use`` (JLS 6.3.1, 6.3.2)."""
+        tree, kinds, parents = self.tree, self.tree.kinds, self.tree.parents
+        node = pattern
+        while kinds[node] != "instanceof_expression":
+            if kinds[node] in _STATEMENTS or kinds[node] in ("switch_label", "program"):
+                return False
+            node = parents[node]
+        negated = False
+        while use >= tree.stops[node]:
+            parent = parents[node]
+            if kinds[parent] == "unary_expression":
+                negated ^= kinds[parent + 1] == "!"
+            elif kinds[parent] == "binary_expression":
+                operator = kinds[tree.child(parent, "operator")]
+                right = tree.child(parent, "right")
+                if node != right and right <= use < tree.stops[right]:
+                    return negated != (operator == "||") or operator not in ("&&", "||")
+            elif tree.fields[node] == "condition":
+                other = tree.child(parent, "alternative")
+                return negated != (0 <= other <= use < tree.stops[other])
+            elif kinds[parent] not in ("parenthesized_expression", "instanceof_expression"):
+                return kinds[parent] not in _STATEMENTS
+            node = parent
+        return False
 
     def _function_name(self) -> None:
         """Find the one method that a bare snippet consists of, and the calls that mean it."""
