@@ -10,7 +10,7 @@ from durometer.report.curves import budget_table
 from durometer.report.efficiency import efficiency_table
 from durometer.report.heat import transfer_table
 from durometer.report.ranking import ranks_table
-from durometer.report.tables import Cell, Column, Table, estimate_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, ratio_cell
 
 Record = Mapping[str, Any]
 
@@ -76,8 +76,8 @@ def variants_table(results: Record) -> Table:
                     v["parameters"],
                     words.count(v["nonzero_parameters"]) if v["nonzero_parameters"] < v["parameters"] else "",
                 ),
-                _with_ratio(words.size(v["size_bytes"]), v["size_bytes"], v["size_ratio"]),
-                _with_ratio(words.milliseconds(v["latency_p50_ms"]), v["latency_p50_ms"], v["latency_ratio"]),
+                ratio_cell(words.size(v["size_bytes"]), v["size_bytes"], v["size_ratio"]),
+                ratio_cell(words.milliseconds(v["latency_p50_ms"]), v["latency_p50_ms"], v["latency_ratio"]),
             )
         )
     samples = _by_task(results["variants"], [v["accuracy"]["n"] for v in results["variants"]])
@@ -109,7 +109,7 @@ def grid_table(results: Record) -> Table:
             *_name_cells(cells, c),
             Cell(words.attack_name(c["attack"])),
             *(estimate_cell(key, c[key]) for key in keys),
-            Cell(words.number(c["attacked"], 0), c["attacked"]),
+            number_cell(c["attacked"], 0),
         )
         for c in cells
     )
@@ -147,7 +147,7 @@ def seeds_table(results: Record) -> Table:
             Cell(words.attack_name(s["attack"])),
             Cell(words.MEASURES[s["measure"]].label),
             estimate_cell(s["measure"], s),
-            Cell(words.number(s["standard_deviation"], 2), s["standard_deviation"]),
+            number_cell(s["standard_deviation"], 2),
             Cell(str(s["n"]), s["n"]),
         )
         for s in _ordered(results, results["seeds"])
@@ -194,9 +194,9 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
             ),
             Cell(words.bare_probability(c["p_holm"]), c["p_holm"]),
             Cell(words.bare_probability(c["p"]), c["p"]),
-            Cell(words.number(c["discordant"], 0), c["discordant"]),
-            Cell(words.number(c["detectable"]), c["detectable"]),
-            Cell(words.number(c["n"], 0), c["n"]),
+            number_cell(c["discordant"], 0),
+            number_cell(c["detectable"]),
+            number_cell(c["n"], 0),
         )
         for c in results["comparisons"]
         for measure in [words.measure_of(c)]
@@ -239,14 +239,11 @@ def effects_table(results: Record) -> Table:
             Cell(words.attack_name(c["attack"] or "all")),
             Cell(words.MEASURES[c["measure"]].label),
             Cell(c["unit"]),
-            *(Cell(words.number(c[key]), c[key]) for key in ("baseline", "compressed")),
-            Cell(words.number(c["median_difference"], signed=True), c["median_difference"]),
-            *(
-                Cell(words.number(c[key], 2, signed=True), c[key])
-                for key in ("rank_biserial", "cliffs_delta")
-            ),
+            *(number_cell(c[key]) for key in ("baseline", "compressed")),
+            number_cell(c["median_difference"], signed=True),
+            *(number_cell(c[key], 2, signed=True) for key in ("rank_biserial", "cliffs_delta")),
             *(Cell(words.bare_probability(c[key]), c[key]) for key in ("p_holm", "p")),
-            Cell(words.number(c["n"], 0), c["n"]),
+            number_cell(c["n"], 0),
         )
         for c in found
     )
@@ -288,7 +285,7 @@ def confidence_table(results: Record) -> Table:
                 words.measured("accuracy", v["calibration"]["expected_calibration_error"]),
                 v["calibration"]["expected_calibration_error"],
             ),
-            Cell(words.number(v["calibration"]["brier"], 3), v["calibration"]["brier"]),
+            number_cell(v["calibration"]["brier"], 3),
             *(
                 estimate_cell("confidence_gap", gaps.get((v["task"], v["victim"], v["variant"], attack)))
                 for attack in attacks
@@ -317,7 +314,7 @@ def validity_table(results: Record) -> Table:
     rows = tuple(
         (
             *_cell_names(results, c),
-            *(Cell(words.number(c["statuses"][s], 0), c["statuses"][s]) for s in words.STATUSES),
+            *(number_cell(c["statuses"][s], 0) for s in words.STATUSES),
             Cell("; ".join(f"{_reason(reason)} {n}" for reason, n in c["reasons"].items())),
         )
         for c in _ordered(results, results["cells"])
@@ -384,7 +381,3 @@ def _name_cells(records: Sequence[Record], record: Record) -> tuple[Cell, ...]:
 
 def _seed_column(results: Record) -> tuple[Column, ...]:
     return (Column("seed", "Seed"),) if len(results["study"]["seeds"]) > 1 else ()
-
-
-def _with_ratio(text: str, value: float, ratio: float | None) -> Cell:
-    return Cell(text, value, words.ratio(ratio) if ratio is not None else "")

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell
 
 Record = Mapping[str, Any]
 WIDTH, HEIGHT = 860, 400
@@ -86,7 +86,7 @@ def budget_table(results: Record) -> Table:
         (
             *(Cell(curve[key]) for key in names),
             Cell(words.attack_name(curve["attack"])),
-            Cell(words.number(point["queries"], 0), point["queries"]),
+            number_cell(point["queries"], 0),
             *(estimate_cell(key, point[key]) for key in ("robust_accuracy", "asr")),
         )
         for curve in results["curves"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.report import words
-from durometer.report.tables import Cell, Column, Table
+from durometer.report.tables import Cell, Column, Table, ratio_cell
 
 Record = Mapping[str, Any]
 
@@ -55,8 +55,7 @@ def _cell(key: str, record: Record) -> Cell:
     value = record[key]
     if value is None:
         return Cell(words.DASH)
-    ratio = record["ratios"].get(key)
-    return Cell(_text(key, value), value, words.ratio(ratio) if ratio is not None else "")
+    return ratio_cell(_text(key, value), value, record["ratios"].get(key))
 
 
 def _text(key: str, value: float) -> str:

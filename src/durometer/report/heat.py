@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import mark, svg, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell
 
 Record = Mapping[str, Any]
 HEIGHT, TOP = 54, 62
@@ -73,7 +73,7 @@ def transfer_table(results: Record) -> Table:
         (
             *(Cell(t[key]) for key in ("task", "victim", "source", "target")),
             estimate_cell("asr", t["broken"]),
-            Cell(words.number(t["broken"]["n"], 0), t["broken"]["n"]),
+            number_cell(t["broken"]["n"], 0),
         )
         for t in results["transfer"]
     )

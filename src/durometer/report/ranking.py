@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import Scale, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table
+from durometer.report.tables import Cell, Column, Table, number_cell
 
 Record = Mapping[str, Any]
 WIDTH, TOP, STEP = 860, 74, 24
@@ -75,8 +75,8 @@ def ranks_table(results: Record) -> Table:
         (
             Cell(words.MEASURES[r["measure"]].label),
             Cell(variant),
-            Cell(words.number(rank, 2), rank),
-            Cell(words.number(r["critical_difference"], 2), r["critical_difference"]),
+            number_cell(rank, 2),
+            number_cell(r["critical_difference"], 2),
             Cell(words.bare_probability(r["p"]), r["p"]),
             Cell(str(r["n"]), r["n"]),
         )

@@ -54,6 +54,16 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+def number_cell(value: float | None, digits: int = 1, *, signed: bool = False) -> Cell:
+    """Return a number without an interval."""
+    return Cell(words.number(value, digits, signed=signed), value)
+
+
+def ratio_cell(text: str, value: float, ratio: float | None) -> Cell:
+    """Return a cost as ``text``, and below it its ratio to the original's."""
+    return Cell(text, value, words.ratio(ratio) if ratio is not None else "")
+
+
 def estimate_cell(key: str, estimate: Mapping[str, Any] | None) -> Cell:
     """Return measure ``key`` with its interval."""
     if estimate is None or estimate["value"] is None:
