@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 
 from durometer.cli import main
 from durometer.errors import InputError
+from durometer.victims.load import load_victim
 
 VERBS = ["load", "parse", "merge", "write", "count", "sort", "find", "drop"]
 
@@ -115,6 +117,24 @@ def test_mistakes_are_one_message(
     assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "quantise(int8)", *out) == 2
     assert "unknown word 'quantise'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_summarizer_is_tuned_from_a_checkpoint_and_again_and_is_no_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_models.write_models(tmp_path)
+    rows = [json.dumps({**row, "language": "java"}) for row in tiny_models.functions(8)]
+    for split in ("train", "valid"):
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(rows))
+    checkpoint, plan = tmp_path / "codebert-base", ["--batch", "4", "--epochs", "0.5", "--threads", "1"]
+    summaries = ["train", "--task", "summarization", "--data", f"codesearchnet:{tmp_path}", *plan]
+    assert run(monkeypatch, *summaries, "--checkpoint", checkpoint, "--out", tmp_path / "one") == 0
+    assert run(monkeypatch, *summaries, "--checkpoint", tmp_path / "one", "--out", tmp_path / "two") == 0
+    assert load_victim(tmp_path / "two").spec.task == "summarization"
+    classes = ["train", "--task", "vulnerability", "--data", f"jsonl:{tmp_path}", *plan]
+    assert run(monkeypatch, *classes, "--checkpoint", tmp_path / "one", "--out", tmp_path / "three") == 1
+    assert "one: a summarizer cannot learn vulnerability\n  Fine-tune" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
 
 
 @pytest.mark.parametrize(

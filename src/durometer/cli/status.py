@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,8 +34,11 @@ def command(
     from rich.console import Console
     from rich.live import Live
 
+    from durometer.study.artefacts import Artefacts
     from durometer.study.lock import is_held
     from durometer.study.progress import mixed_fingerprints
+    from durometer.study.store import load_plan
+    from durometer.study.upgrade import REDO, reasons
 
     looks = _looks(run, watch)
     if json:
@@ -48,6 +52,8 @@ def command(
     console = Console()
     if not watch:
         console.print(table(next(looks), is_held(run)))
+        for reason in reasons(load_plan(run), Artefacts(run)):
+            print(f"durometer: {reason}. {REDO}", file=sys.stderr)
         return
     with Live(console=console, auto_refresh=False) as live:
         for states in looks:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from durometer.corpora.base import Corpus
-    from durometer.victims.huggingface import EncoderVictim
     from durometer.victims.loop import Progress
     from durometer.victims.presets import TrainConfig
     from durometer.victims.saved import SavedVictim
@@ -79,36 +78,43 @@ def command(
                 seed=seed, name=out.name, device=device, work=work, progress=progress,
             )  # fmt: skip
         else:
-            loaded = _loaded(checkpoint, seed, allow_download, device)
-            victim = _fine_tuned(loaded, corpus, plan, seed, work, progress)
+            fetch = {"allow_download": allow_download, "device": device}
+            victim = _fine_tuned(checkpoint, corpus, plan, seed, work, progress, fetch)
     probes = corpus.splits.get("test") or corpus.splits["valid"]
     victim.save(out, probes=probes)
     shutil.rmtree(work, ignore_errors=True)
     typer.echo(f"{out}: {victim.content_hash}")
 
 
-def _loaded(checkpoint: str, seed: int, allow_download: bool, device: str) -> EncoderVictim:
-    from durometer.errors import RefusedError
-    from durometer.victims.huggingface import EncoderVictim
-    from durometer.victims.load import load_victim
-
-    victim = load_victim(checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed)
-    if not isinstance(victim, EncoderVictim):
-        raise RefusedError("only classifiers can be fine-tuned further", where=checkpoint)
-    return victim
-
-
 def _fine_tuned(
-    victim: EncoderVictim,
+    checkpoint: str,
     corpus: Corpus,
     plan: TrainConfig,
     seed: int,
     work: Path,
     progress: Progress,
+    fetch: dict[str, Any],
 ) -> SavedVictim:
+    """Train a checkpoint further: a classifier with its head, a summarizer as a study begins one."""
+    from durometer.errors import RefusedError
+    from durometer.tasks.base import TASKS
+    from durometer.victims.generation import GeneratorVictim
+    from durometer.victims.huggingface import EncoderVictim
+    from durometer.victims.load import load_victim
+    from durometer.victims.pretrained import pretrained_victim
     from durometer.victims.train import fine_tune
+    from durometer.victims.train_generator import tune_generator
 
+    if TASKS.get(corpus.task)().kind == "generation":
+        writer = pretrained_victim(checkpoint, kind="generation", pair=False, classes=2, seed=seed, **fetch)
+        assert isinstance(writer, GeneratorVictim)
+        writer.spec = writer.spec.model_copy(update={"task": corpus.task})
+        tune_generator(writer, corpus, plan, seed=seed, work=work, progress=progress)
+        return writer
+    victim = load_victim(checkpoint, untrained_head_seed=seed, **fetch)
+    if not isinstance(victim, EncoderVictim):
+        hint = "Fine-tune a summarizer with --task summarization."
+        raise RefusedError(f"a summarizer cannot learn {corpus.task}", where=checkpoint, hint=hint)
     victim.spec = victim.spec.model_copy(update={"task": corpus.task})
-    checkpoint = work / "fine-tune.safetensors"
-    fine_tune(victim, corpus, plan, seed=seed, checkpoint=checkpoint, progress=progress)
+    fine_tune(victim, corpus, plan, seed=seed, checkpoint=work / "fine-tune.safetensors", progress=progress)
     return victim

@@ -22,6 +22,7 @@ from durometer.errors import InputError
 from durometer.report import words
 from durometer.report.answer import variant_name
 from durometer.report.comparisons import compare_variants
+from durometer.study.upgrade import REDO
 from durometer.study.view import RunView
 
 Verdict = Literal["worse", "within", "undecided"]
@@ -70,7 +71,8 @@ def check_run(view: RunView, limits: Mapping[str, float], confidence: float) -> 
 
     """
     if not view.complete:
-        raise InputError("the study is not finished", where=view.name, hint="Finish it with `durometer run`.")
+        why = [f"{reason}.\n  {REDO}" for reason in view.earlier] or ["Finish it with `durometer run`."]
+        raise InputError("the study is not finished", where=view.name, hint="\n  ".join(why))
     comparisons = compare_variants(view, confidence)
     checks = [
         _check(comparison, limits[comparison["measure"]], variant_name(comparison, comparisons))

@@ -27,6 +27,7 @@ from durometer.report.words import FLOORS, measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
 from durometer.stats.measures import BROKEN, REPORTED, accuracy, measure_cells
 from durometer.stats.scores import calibration
+from durometer.study.upgrade import REDO
 from durometer.study.view import RunView, VariantRecord
 
 
@@ -88,7 +89,7 @@ def _warnings(view: RunView, results: Record) -> list[str]:
     mixed = cells.agg(pl.col("fingerprint").n_unique()).filter(pl.col("fingerprint") > 1).height
     if mixed:
         found.append(f"{mixed} cells mix rows of different numerics (device, precision or versions).")
-    return found
+    return found + [f"{reason}. {REDO}" for reason in view.earlier]
 
 
 def _floor(floor: Mapping[str, float]) -> Record:

@@ -22,6 +22,7 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.cells import read_outcomes
 from durometer.study.config import StudyConfig
 from durometer.study.plan import Node, Plan, known_sources, plan_study
+from durometer.study.upgrade import reasons
 from durometer.study.view import PREDICTIONS_SCHEMA, RunView, VariantRecord
 
 
@@ -91,6 +92,7 @@ def load_run(folder: Path) -> RunView:
         outcomes=read_outcomes(artefacts, plan.cells),
         timings=_timings(folder, plan, artefacts),
         complete=all(artefacts.has(node) for node in plan.nodes.values()),
+        earlier=tuple(reasons(plan, artefacts)),
     )
 
 

@@ -11,6 +11,7 @@ from durometer.study.artefacts import META, Artefacts
 from durometer.study.config import canonical_json
 from durometer.study.plan import VERSIONS, Plan
 
+REDO = "`durometer run RUN/study.yaml --out RUN` makes them again and finishes the run RUN."
 WORDS = {
     "corpus": "data sets",
     "victim": "victims",
@@ -25,9 +26,10 @@ WORDS = {
 def reasons(plan: Plan, artefacts: Artefacts) -> list[str]:
     """Return why parts of ``plan`` that the folder holds in another version are made again."""
     wanted = {_essence(n.kind, n.config) for n in plan.nodes.values() if not artefacts.has(n)}
+    names = {node.name for node in plan.nodes.values()}  # the keys of a plan that was read are older ones
     found: Counter[tuple[str, str]] = Counter()
     for folder in artefacts.folder.glob("*-*"):
-        if not wanted or folder.name in plan.nodes or not (folder / META).exists():
+        if not wanted or folder.name in names or not (folder / META).exists():
             continue
         meta = artefacts.read_json(folder.name, META)
         if _essence(meta["kind"], meta["config"]) in wanted:

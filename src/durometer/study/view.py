@@ -54,3 +54,4 @@ class RunView:
     outcomes: pl.DataFrame  # durometer.stats.frame.SCHEMA; finished rows only
     timings: Mapping[str, float] = field(default_factory=dict)  # stage → seconds
     complete: bool = True
+    earlier: tuple[str, ...] = ()  # why finished work does not count: made by other code, as ``upgrade`` says

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from durometer.errors import InputError
+from durometer.errors import InputError, RefusedError
 from durometer.rng import derived_seed
 from durometer.victims.anatomy import DEFAULT_HEAD
 from durometer.victims.checkpoints import (
@@ -28,6 +28,7 @@ from durometer.victims.checkpoints import (
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.load import guess_card, load_victim
+from durometer.victims.saved import CARD
 from durometer.victims.text import Framing
 
 CODE_IDS = {"classification": 512, "generation": 256}  # the papers' input lengths
@@ -47,16 +48,25 @@ def pretrained_victim(
 ) -> EncoderVictim | GeneratorVictim:
     """Return the victim that fine-tuning starts from; weights that the checkpoint lacks are drawn.
 
-    ``checkpoint`` is a card (``.yaml``, taken as it is), a transformers folder, or a hub id, which
-    ``allow_download`` lets be fetched.
+    ``checkpoint`` is a card (``.yaml``) or the folder of a saved victim, taken as they are, a transformers
+    folder, or a hub id, which ``allow_download`` lets be fetched.
 
     Raises:
         InputError: it cannot be read, or its architecture cannot do the task.
+        RefusedError: a card's or a saved victim of another kind.
 
     """
-    if checkpoint.endswith((".yaml", ".yml")):
-        return load_victim(checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed)
-    folder = locate(checkpoint, allow_download=allow_download)
+    described = checkpoint.endswith((".yaml", ".yml"))
+    folder = Path() if described else locate(checkpoint, allow_download=allow_download)
+    if described or (folder / CARD).is_file():
+        victim = load_victim(
+            checkpoint, allow_download=allow_download, device=device, untrained_head_seed=seed
+        )
+        wanted = GeneratorVictim if kind == "generation" else EncoderVictim
+        if type(victim) is not wanted:
+            what = "a summarizer" if kind == "generation" else "a classifier with weights in torch"
+            raise RefusedError(f"only {what} can be fine-tuned for this task", where=checkpoint)
+        return victim
     if kind == "generation":
         return _generator(folder, checkpoint, seed, device)
     card = guess_card(folder, checkpoint)
