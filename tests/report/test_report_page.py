@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from synthetic_view import HOSTILE, build_view, hostile_view
 
 from durometer.errors import StoreError
 from durometer.report import write_report
+from durometer.report.charts import symbol
 from durometer.report.comparisons import class_names
 from durometer.report.examples import LIMIT_CODE, embedded_examples
 from durometer.report.files import write_text
+from durometer.report.frontier import frontier
+from durometer.report.results import build_results
 
 
 class Reader(HTMLParser):
@@ -106,6 +111,24 @@ def test_examples_are_sampled_evenly_and_bounded() -> None:
 def test_examples_of_nothing_are_empty() -> None:
     outcomes = build_view(samples=5).outcomes.clear()
     assert embedded_examples(outcomes) == {"total": 0, "cells": [], "codes": [], "rows": []}
+
+
+def test_pictures_tell_series_apart_by_shape_and_names_apart_by_place() -> None:
+    shapes = {re.sub(r' class="[^"]*"', "", symbol(kind, 0, 0, 6, "point")) for kind in range(7)}
+    assert len(shapes) == 7
+    view = build_view(samples=10)
+    many = [
+        replace(v, variant=f"{v.variant}, a long name {i}", size_bytes=v.size_bytes + i)
+        for v in view.variants
+        for i in range(2)
+    ]
+    picture = frontier(build_results(replace(view, variants=tuple(many))), "clone", "encoder-3M", "size")
+    labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="direct middle">([^<]+)<', picture)
+    half = {name: 3.6 * len(name) for _, _, name in labels}  # pixels
+    spans = sorted((float(y), float(x) - half[name], float(x) + half[name]) for x, y, name in labels)
+    assert len(spans) == 8
+    assert all(one[0] < two[0] or one[2] < two[1] for one, two in pairwise(spans))
+    assert min(y for y, *_ in spans) >= 0
 
 
 def test_unfinished_study_says_so(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
     if not variants:
         return svg(WIDTH, 60, title, tag("text", "Not measured yet.", x=0, y=30, class_="tick"))
     x = padded_log([v[key] for v in variants], 56, WIDTH - 112)
-    places = _spread([x(v[key]) for v in variants])
+    names, found = series(results), points(results, task, victim)
+    places = _spread([x(v[key]) for v in variants], x, max(58, 9 * len(names) + 16))
     rows = _rows([(at, v["variant"]) for at, v in zip(places, variants, strict=True)])
     more = 20 * max(0, max(rows) - 2)  # the plot moves down where the names take more than three rows
     y = Scale(0, 100, HEIGHT - 56 + more, 88 + more)
@@ -69,7 +70,6 @@ def frontier(results: Record, task: str, victim: str, axis: str) -> Markup:
     classes = variants[0]["headline"] == "accuracy"
     right = "Right answers, %" if classes else "Texts not below the BLEU threshold, %"
     parts = [axes(x, y, x_title, right, ticks), _floor(results, task, x, y)]
-    names, found = series(results), points(results, task, victim)
     for at, row, v in zip(places, rows, variants, strict=True):
         parts.append(_column(v, say(v[key]), found[v["variant"]], names, at, y))
         parts.append(_label(v["variant"], at, 64 + more - 20 * row, y))
@@ -98,7 +98,8 @@ def _column(
     values = [found[key]["value"] for key, _ in names if key in found and found[key]["value"] is not None]
     parts = []
     if values:
-        top, bottom, half = y(max(values)) - 17, y(min(values)) + 17, 4.5 * len(names) + 6
+        top, bottom = y(max(values)) - 17, min(y(min(values)) + 17, y.start)  # not over the axis
+        half = 4.5 * len(names) + 6
         parts.append(
             tag("rect", x=at - half, y=top, width=2 * half, height=bottom - top, rx=half, class_="capsule")
         )
@@ -130,8 +131,8 @@ def _label(name: str, at: float, height: float, y: Scale) -> Markup:
     return tag("g", line, tag("text", name, x=at, y=height, class_="direct middle"))
 
 
-def _spread(pixels: Sequence[float], gap: float = 58) -> list[float]:
-    """Move points that share a place apart, evenly around it: two variants of one size stay two."""
+def _spread(pixels: Sequence[float], x: Scale, gap: float) -> list[float]:
+    """Move points that share a place apart, evenly around it, within the plot: two variants stay two."""
     order = sorted(range(len(pixels)), key=lambda i: pixels[i])
     placed = list(pixels)
     cluster: list[int] = []
@@ -139,7 +140,9 @@ def _spread(pixels: Sequence[float], gap: float = 58) -> list[float]:
         if i >= 0 and (not cluster or pixels[i] - pixels[cluster[-1]] < gap):
             cluster.append(i)
             continue
+        half = len(cluster) * gap / 2
         middle = sum(pixels[j] for j in cluster) / len(cluster)
+        middle = max(min(middle, x.end - half), x.start + half)
         for rank, j in enumerate(cluster if len(cluster) > 1 else ()):
             placed[j] = middle + (rank - (len(cluster) - 1) / 2) * gap
         cluster = [i]
