@@ -56,6 +56,7 @@ RENAMES = [
     # C and C++: members that macros name, names that macros make, initialisers that do not see the name.
     ("c", "T f(T dev) { return UP(dev) + container_of(dev, struct d, dev); }", "dev", None),
     ("c", "T f(P *dev) { return DO_UPCAST(P, dev, dev); }", "dev", None),
+    ("c", "T f(L *a) { return LIST_FIRST(&a->head); }", "a", "T f(L *Q) { return LIST_FIRST(&Q->head); }"),
     ("c", "int f(int a) { return offsetof(T, a.b) + a; }", "a", None),
     ("c", "#define GET(m) s->m\nint f(int a) { return GET(a) + a; }", "a", None),
     ("c", "#define S(x) T(x)\n#define T(x) #x\nint f(int a) { return g(S(a)); }", "a", None),
@@ -135,6 +136,7 @@ BROKEN = [
     ("c", "#define M x\nint f(int a) { return M; }", "#define M x\nint f(int x) { return M; }"),
     ("c", "int f(int a) { return a; }", "int f(int errno) { return errno; }"),
     ("c", "int f(int a) { return a; }", "int f(int __builtin_offsetof) { return __builtin_offsetof; }"),
+    ("cpp", "template <class T> int f(int a) { return a; }", "template <class T> int f(int T) { return T; }"),
     (
         "cpp",
         "int f(int a) { { enum B { C }; return B::C + a; } }",

@@ -252,7 +252,8 @@ class CFamily(Lexical):
                     c for c in tree.children(arguments) if tree.kinds[c] not in ("(", ",", ")", "comment")
                 ]
                 place = {"DO_UPCAST": 1}.get(name, 2 if name.endswith("_SAFE") else len(given) - 1)
-                kept = range(given[place], tree.stops[given[place]]) if 0 <= place < len(given) else kept
+                if 0 < place < len(given):  # ``LIST_FIRST(&list->head)`` has no member
+                    kept = range(given[place], tree.stops[given[place]])
             for leaf in kept:
                 if tree.kinds[leaf] in self.names:
                     self.resolution.veto(tree.text(leaf), "a macro makes a string of it, or a member")

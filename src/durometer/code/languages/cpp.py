@@ -86,6 +86,20 @@ class _Cpp(CFamily):
         else:
             super().classify(leaf)
 
+    def after(self) -> None:
+        """Record locals that shadow a template parameter: an error in C++."""
+        super().after()
+        scopes, bindings = self.scopes, self.resolution.bindings
+        if "template_declaration" not in scopes.kinds:
+            return
+        for binding in bindings:
+            scope = binding.scope if binding.role in RENAMEABLE_ROLES and binding.leaves else -1
+            while scope >= 0:
+                number = scopes.own(scope, binding.name)
+                if number != FREE and scopes.kinds[scope] == "template_declaration":
+                    self.resolution.clashes.add((bindings[number].leaves[0], binding.leaves[0]))
+                scope = scopes.parents[scope]
+
     def _is_pointer_to_member(self, leaf: int) -> bool:
         """Say whether ``leaf`` is ``p`` of ``a.*p``, a variable and no member."""
         tree, parent = self.tree, self.tree.parents[leaf]
