@@ -69,19 +69,12 @@ def not_utf8(start: bytes, where: str) -> InputError:
     return InputError("not UTF-8 text", where=where, hint=hint)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether the machine ran out of memory: nobody's fault, and never to be recorded as an answer.
-
-    Libraries say so in words of their own: torch on a CPU raises a bare ``RuntimeError``.
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)
-
-
 class MissingExtraError(DurometerError):
     """An optional dependency is needed and not installed; the hint names the extra."""
+
+
+class RefusedError(DurometerError):
+    """A request that would give a misleading answer, such as a gradient attack without gradients."""
 
 
 @contextmanager
@@ -101,5 +94,12 @@ def extra(name: str, what: str) -> Iterator[None]:
         ) from error
 
 
-class RefusedError(DurometerError):
-    """A request that would give a misleading answer, such as a gradient attack without gradients."""
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the machine ran out of memory: nobody's fault, and never to be recorded as an answer.
+
+    Libraries say so in words of their own: torch on a CPU raises a bare ``RuntimeError``.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in MEMORY_WORDS)

@@ -106,9 +106,7 @@ class CellMeasures:
         return self.estimates[measure]
 
 
-def measure_cell(
-    outcomes: pl.DataFrame, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES
-) -> CellMeasures:
+def measure_cell(outcomes: pl.DataFrame, *, resamples: int = RESAMPLES) -> CellMeasures:
     """Return the measures of ``outcomes`` taken as one group (normally the rows of one cell)."""
     require(outcomes, ("snippet_id", "status", "reason", "queries", "label", "original_label"))
     statuses = {str(status): 0 for status in Status}
@@ -126,7 +124,6 @@ def measure_cell(
                 estimate_ratios(
                     _ratios(outcomes),
                     outcomes["snippet_id"].to_numpy(),
-                    confidence=confidence,
                     resamples=resamples,
                 ),
                 strict=True,

@@ -40,7 +40,7 @@ class StrategyRanks:
     mean_ranks: tuple[float, ...]
     chi_square: float  # Friedman, corrected for ties
     p: float
-    critical_difference: float  # Nemenyi: mean ranks further apart than this differ
+    critical_difference: float  # Nemenyi, level 0.05: mean ranks further apart than this differ
     nemenyi_p: tuple[tuple[float, ...], ...]  # k × k, ones on the diagonal
     groups: tuple[tuple[str, ...], ...]  # maximal runs of strategies that do not differ: bars of the diagram
 
@@ -89,7 +89,7 @@ def cliffs_delta(baseline: npt.ArrayLike, variant: npt.ArrayLike) -> float:
 
 
 def rank_strategies(
-    names: Sequence[str], table: npt.ArrayLike, *, higher_is_better: bool = True, alpha: float = 0.05
+    names: Sequence[str], table: npt.ArrayLike, *, higher_is_better: bool = True
 ) -> StrategyRanks:
     """Rank strategies over cells: ``table`` has shape (cells, strategies), without NaN.
 
@@ -117,7 +117,7 @@ def rank_strategies(
     separations = np.abs(mean_ranks[:, None] - mean_ranks[None, :]) / error * math.sqrt(2)
     pairwise = np.clip(studentized_range.sf(separations, k, np.inf), 0.0, 1.0)
     np.fill_diagonal(pairwise, 1.0)
-    critical = float(studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2) * error
+    critical = float(studentized_range.ppf(0.95, k, np.inf)) / math.sqrt(2) * error
     return StrategyRanks(
         names=tuple(names),
         n=n,

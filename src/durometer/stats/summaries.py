@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from durometer.errors import InputError
+from durometer.stats.bootstrap import CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SeedSummary:
     seeds: int
 
 
-def over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> SeedSummary:
+def over_seeds(values: Sequence[float]) -> SeedSummary:
     """Return mean and Student t interval of one value per seed.
 
     It covers the variation between seeds alone; variation between samples is in each value's own interval.
@@ -37,7 +38,7 @@ def over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> SeedSumm
     from scipy.special import stdtrit
 
     deviation = float(numbers.std(ddof=1))
-    reach = float(stdtrit(seeds - 1, (1 + confidence) / 2)) * deviation / math.sqrt(seeds)
+    reach = float(stdtrit(seeds - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(seeds)
     return SeedSummary(mean, mean - reach, mean + reach, deviation, seeds)
 
 

@@ -19,7 +19,8 @@ from durometer.victims.storage import weights_bytes
 
 BATCHES = (1, 4, 16)
 LONGEST_SECONDS = 3.0  # a batch that would take longer is not tried
-MOST_TURNS, SHORT_SECONDS = 20, 0.3  # small victims take more turns, until a batch size has had its time
+# Small victims take more turns, until a batch size has had its time.
+LEAST_TURNS, MOST_TURNS, SHORT_SECONDS = 3, 20, 0.3
 
 
 class Latency(NamedTuple):
@@ -113,12 +114,12 @@ def latencies(
     return result
 
 
-def throughputs(victims: Mapping[str, Timed], sample: Sample, *, rounds: int = 3) -> dict[str, Throughput]:
+def throughputs(victims: Mapping[str, Timed], sample: Sample) -> dict[str, Throughput]:
     """Return the best rate of each victim over batches of copies of one sample; victims take turns.
 
     Classifiers run their network on rows side by side, as a server would (attacks ask for a row at a time,
     so that rows stay independent); generators and victims that are not ours are asked for as many answers.
-    The fastest of at least ``rounds`` turns counts: the others tell of the machine's other work.
+    The fastest of at least ``LEAST_TURNS`` turns counts: the others tell of the machine's other work.
     """
     calls = {name: _batches(victim, sample) for name, victim in victims.items()}
     best = {name: Throughput(0.0, 0) for name in calls}
@@ -127,7 +128,7 @@ def throughputs(victims: Mapping[str, Timed], sample: Sample, *, rounds: int = 3
         tried = {name: call for name, call in calls.items() if batch <= affordable[name]}
         fastest = dict.fromkeys(tried, math.inf)
         begun, turn = time.perf_counter(), 0
-        while turn < rounds or (turn < MOST_TURNS and time.perf_counter() - begun < SHORT_SECONDS):
+        while turn < LEAST_TURNS or (turn < MOST_TURNS and time.perf_counter() - begun < SHORT_SECONDS):
             turn += 1
             for name, call in tried.items():
                 start = time.perf_counter()
