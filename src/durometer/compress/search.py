@@ -5,8 +5,8 @@ feed-forward width; the fitness is GFLOPs − |size − target| in MB, no accura
 size, the one that computes most. Departures: the size is a budget that is never exceeded, FLOPs and
 milliseconds may have one too, and the best is polished by local steps. The answer depends on the seed, which
 is fixed: with others the GFLOPs at 10 MB differ by up to a fifth. Sizes are those of the fp32 file (tested
-against saved students). AVATAR's surrogate of accuracy (ICSE-SEIS 2024) needs dozens of trained students and is
-left out.
+against saved students). AVATAR's surrogate of accuracy (ICSE-SEIS 2024) needs dozens of trained students and
+is left out.
 
 Compressor and AVATAR let FLOPs stand for the time. We do not: a layer costs time beside its arithmetic, and
 wide ones compute more in a millisecond than narrow ones, so a time budget is kept by a clock calibrated on
