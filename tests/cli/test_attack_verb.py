@@ -114,7 +114,8 @@ def test_second_run_finds_everything_done_and_a_longer_one_goes_on(folder):
     assert Path("one/outcomes.parquet").read_bytes() == Path("two/outcomes.parquet").read_bytes()
 
 
-def test_another_campaign_in_the_same_folder_is_refused(folder):
+def test_another_campaign_in_the_same_folder_is_refused_once_a_sample_is_finished(folder):
+    assert "needs substitute names" in attack("--attack", "alert", "--out", "one", expect=2)
     attack("--attack", "mhm", "--limit", "2", "--out", "one")
     assert "holds another campaign: seed" in attack(
         "--attack", "mhm", "--limit", "2", "--seed", "7", "--out", "one", expect=1

@@ -42,9 +42,9 @@ def run(campaign: Campaign, out: Path, workers: int) -> dict[str, Any]:
     """
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
-    _claim(campaign, out)
     parts = out / "parts"
     done = finished_samples(parts)
+    _claim(campaign, out, free=not done)
     ids = [sample.id for sample in campaign.samples]
     missing = [identifier for identifier in ids if identifier not in done]
     started = time.monotonic()
@@ -105,11 +105,11 @@ def _mean_queries(rows: Sequence[dict[str, Any]]) -> float | None:
     return sum(row["queries"] for row in rows) / len(rows) if rows else None
 
 
-def _claim(campaign: Campaign, out: Path) -> None:
+def _claim(campaign: Campaign, out: Path, *, free: bool) -> None:
     asked = {name: value for name, value in asdict(campaign).items() if name not in NO_INFLUENCE}
     asked = json.loads(json.dumps(asked))
     path = out / "campaign.json"
-    if not path.exists():
+    if free or not path.exists():  # a campaign that finished no sample holds nothing
         write_atomically(path, json.dumps(asked, indent=2).encode() + b"\n")
         return
     with explained(path):
@@ -118,7 +118,7 @@ def _claim(campaign: Campaign, out: Path) -> None:
     differing = [name for name in asked if name != "limit" and asked[name] != found.get(name)]
     if differing:
         raise StoreError(
-            f"holds another campaign: {', '.join(differing)} differ",
+            f"holds another campaign: {', '.join(differing)} changed",
             where=str(out),
             hint="Choose another folder with --out.",
         )

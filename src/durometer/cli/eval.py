@@ -71,7 +71,7 @@ def command(
         print(dumps(numbers | ({"notes": notes} if notes else {})))
         return
     tell(corpus.notes)
-    typer.echo(f"{model.name} on {spec} ({chosen.name})")
+    typer.echo(f"{model.name} on {replace(spec, split=spec.split or split)} ({chosen.name})")
     _print(numbers)
     typer.echo(f"  floor        {'fitted on the training split' if train else 'from these samples alone'}")
     cut = sum(model.text.truncated(sample.code, sample.other) for sample in samples)

@@ -80,14 +80,15 @@ def _looks(run: Path, watch: bool) -> Iterator[Mapping[str, NodeState]]:
 def table(states: Mapping[str, NodeState], active: bool) -> Table:
     """Return cells with their counts; what is still to be made stands in the caption."""
     from rich.box import SIMPLE
-    from rich.table import Column, Table
+    from rich.table import Table
 
     from durometer.cli._progress import duration
     from durometer.study.progress import mixed_fingerprints
 
     names = ("done", "broken", "failed", "skipped", "errors", "q/s", "left")
-    view = Table("cell", *(Column(name, justify="right") for name in names), box=SIMPLE, padding=0)
-    view.columns[0].no_wrap = True
+    view = Table("cell", box=SIMPLE, padding=0, caption_justify="left")
+    for name in names:
+        view.add_column(name, justify="right", no_wrap=True)  # a narrow terminal wraps the cells' names
     for state in states.values():
         if state.node.kind != "cell":
             continue

@@ -83,7 +83,9 @@ def command(
     probes = corpus.splits.get("test") or corpus.splits["valid"]
     victim.save(out, probes=probes)
     shutil.rmtree(work, ignore_errors=True)
-    typer.echo(f"{out}: {victim.content_hash}")
+    typer.echo(
+        f"{out}: {victim.content_hash}. Next: durometer eval --victim {out} --task {task} --data {data}"
+    )
 
 
 def _fine_tuned(

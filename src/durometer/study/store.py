@@ -38,7 +38,11 @@ def load_plan(folder: Path) -> Plan:
         data = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         what = "not a run folder" if folder.exists() else "no such folder"
-        raise InputError(what, where=str(folder), hint="Name a folder made by `durometer run`.") from None
+        hint = "Name a folder made by `durometer run`."
+        if (folder / "campaign.json").exists():
+            what = "the folder of a single attack"
+            hint = "Its numbers are in summary.json; pages and comparisons are of studies (durometer init)."
+        raise InputError(what, where=str(folder), hint=hint) from None
     except ValueError as error:
         raise StoreError(
             f"damaged ({error})", where=str(path), hint="Run the study again: it is rewritten."

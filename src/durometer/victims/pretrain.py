@@ -82,6 +82,7 @@ class TellingNetwork(nn.Module):
 def save_masked_lm(network: MaskedNetwork, tokenizer: Tokenizer, folder: Path) -> None:
     """Write the network as a transformers ``fill-mask`` folder that any tool loads (safetensors)."""
     from transformers import RobertaForMaskedLM
+    from transformers.utils import logging
 
     model = RobertaForMaskedLM(network.config)
     model.roberta.load_state_dict(network.encoder.state_dict())
@@ -91,6 +92,7 @@ def save_masked_lm(network: MaskedNetwork, tokenizer: Tokenizer, folder: Path) -
         model.lm_head.bias.copy_(network.bias)
         model.lm_head.decoder.weight.copy_(network.encoder.embeddings.word_embeddings.weight)
         model.lm_head.decoder.bias.copy_(network.bias)
+    logging.disable_progress_bar()  # it would write over our own
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
 
