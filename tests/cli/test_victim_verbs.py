@@ -98,6 +98,8 @@ def test_mistakes_are_one_message(
     data = f"bigclonebench:{folder}#test"
     assert run(monkeypatch, "eval", "--victim", tmp_path / "none", "--data", data) == 2
     assert "no such folder" in capsys.readouterr().err
+    assert run(monkeypatch, "compress", "--victim", tmp_path, "--method", "int8", "--out", tmp_path) == 2
+    assert "would overwrite the victim" in capsys.readouterr().err
     assert run(monkeypatch, "eval", "--victim", tmp_path, "--data", "nothing") == 2
     assert "FORMAT:PATH" in capsys.readouterr().err
     out = ["--out", tmp_path / "out"]

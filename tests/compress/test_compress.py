@@ -158,7 +158,12 @@ def test_latencies_take_turns(victim: EncoderVictim, corpus: Corpus) -> None:
         ({"kind": "magnitude_prun"}, UnknownNameError, "magnitude_prune"),
         ({"sparsity": 0.5}, ConfigurationError, "'kind'"),
         ({"kind": "magnitude_prune", "sparsity": 2}, ConfigurationError, "magnitude_prune.sparsity"),
-        ({"kind": "int8", "bits": 4}, ConfigurationError, "int8.bits"),
+        ({"kind": "int8", "bits": 4}, ConfigurationError, "int8 has no option 'bits'\n  Known: none"),
+        (
+            {"kind": "structured_prune", "head": 0.5},
+            ConfigurationError,
+            "Did you mean 'heads'.*Known: recover",
+        ),
         (
             {"kind": "structured_prune", "recovery_epochs": 2},
             ConfigurationError,

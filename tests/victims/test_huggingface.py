@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -101,22 +102,45 @@ def test_damage_is_found_on_load(pairs: Corpus, tmp_path: Path) -> None:
     victim = untrained(pairs, pair=True)
     samples = pairs.splits["test"]
     victim.save(tmp_path, probes=samples)
-    other = untrained(pairs, pair=True)
-    with torch.no_grad():
-        other.network.head.out_proj.bias += 1
-    other.save(tmp_path)  # other weights beside the old self-test
-    with pytest.raises(VictimError, match="self-test"):
-        EncoderVictim.load(tmp_path)
     card = json.loads((tmp_path / "victim.json").read_text())
+    card["encoder"]["layer_norm_eps"] = 1.0  # another arithmetic, as a library's new default
+    (tmp_path / "victim.json").write_text(json.dumps(card))
+    with pytest.raises(VictimError, match="self-test saved with these weights fails"):
+        EncoderVictim.load(tmp_path)
     card["probe"][2] += 1
     (tmp_path / "victim.json").write_text(json.dumps(card))
     with pytest.raises(VictimError, match="tokenizer"):
         EncoderVictim.load(tmp_path)
     (tmp_path / "weights.safetensors").write_bytes(b"torn")
+    (tmp_path / "self-test.safetensors").unlink()
     with pytest.raises(InputError, match="safetensors"):
         EncoderVictim.load(tmp_path)
     with pytest.raises(InputError, match="no such file"):
         EncoderVictim.load(tmp_path / "nowhere")
+
+
+def test_a_flipped_bit_and_an_unfinished_save_are_found_on_load(pairs: Corpus, tmp_path: Path) -> None:
+    victim, other = untrained(pairs, pair=True), untrained(pairs, pair=True)
+    victim.save(tmp_path, probes=pairs.splits["test"])
+    path, test = tmp_path / "weights.safetensors", tmp_path / "self-test.safetensors"
+    saved, about = path.read_bytes(), test.read_bytes()
+    for place in (-1, len(saved) // 2, 200):  # of a weight, where no logit moves enough; of the header
+        flipped = bytearray(saved)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(VictimError, match="not the file that was saved"):
+            EncoderVictim.load(tmp_path)
+    with torch.no_grad():
+        other.network.head.out_proj.bias += 1e-6
+    path.write_bytes(saved)
+    killed = patch("durometer.victims.saved.write_json", side_effect=KeyboardInterrupt)
+    with killed, pytest.raises(KeyboardInterrupt):
+        other.save(tmp_path, probes=pairs.splits["test"])
+    with pytest.raises(VictimError, match="not the file that was saved"):
+        EncoderVictim.load(tmp_path)
+    test.write_bytes(about.replace(b"[[", b"[{", 1))
+    with pytest.raises(InputError, match="not a self-test"):
+        EncoderVictim.load(tmp_path)
 
 
 def test_a_tokenizer_that_drifted_is_found_without_a_self_test(singles: Corpus, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from durometer.victims.storage import (
     read_weights,
     roundtrip,
     unpack,
-    write_weights,
+    weights_bytes,
+    write_bytes,
 )
 
 TASK: Any = SimpleNamespace(kind="classification", classes=("no", "yes"))
@@ -111,7 +112,7 @@ def test_zero_rows_survive() -> None:
 def test_files_hold_their_packing(tmp_path: Path) -> None:
     weights = {"a": matrix(64, 64, 2), "b": torch.randn(7)}
     for codec in ("dense", "int8", "sparse"):
-        write_weights(tmp_path / codec, weights, {"a": codec})  # type: ignore[dict-item]
+        write_bytes(tmp_path / codec, weights_bytes(weights, {"a": codec}))  # type: ignore[dict-item]
         read, packing = read_weights(tmp_path / codec)
         assert packing == ({} if codec == "dense" else {"a": codec})
         assert torch.equal(read["b"], weights["b"])
@@ -126,5 +127,9 @@ def test_unreadable_and_unwritable_files_are_explained(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such weights file"):
         read_weights(tmp_path / "none")
     (tmp_path / "file").write_text("x")
+    content = weights_bytes({"a": matrix(4, 4, 1)}, {"a": "int8"})
+    (tmp_path / "flipped").write_bytes(content.replace(b'"a.scale"', b'"b.scale"'))
+    with pytest.raises(InputError, match=r"header says what is not there \('a.scale'\)"):
+        read_weights(tmp_path / "flipped")
     with pytest.raises(StoreError, match="cannot write"):
-        write_weights(tmp_path / "file" / "w", {}, {})
+        write_bytes(tmp_path / "file" / "w", b"")

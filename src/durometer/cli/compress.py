@@ -53,6 +53,8 @@ def command(
     for name, value in (("target_size", target_size), ("target_latency_ms", target_latency_ms)):
         budget(steps, name, value)
     recipe = [parse_compression(step, where="--method") for step in steps]
+    if out.exists() and Path(victim).exists() and out.samefile(victim):
+        raise ConfigurationError("the artefact would overwrite the victim", where=f"--out {out}")
     torch.set_num_threads(threads or os.cpu_count() or 1)
     original = load_victim(victim, allow_download=allow_download)
     spec = parse_spec(data) if data else None

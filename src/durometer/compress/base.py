@@ -7,6 +7,7 @@ is imported when one is applied.
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,6 +105,16 @@ def parse_compression(values: Mapping[str, Any], *, where: str = "") -> Compress
         return COMPRESSIONS.get(kind).model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+            known = [name for name in COMPRESSIONS.get(kind).model_fields if name != "kind"]
+            name = str(first["loc"][0])
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            raise ConfigurationError(
+                f"{kind} has no option {name!r}",
+                where=where,
+                hint=f"{hint}Known: {', '.join(known) or 'none'}.",
+            ) from error
         field = "".join(f".{part}" for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         got = f" (got {first['input']!r})" if field else ""  # the whole step where fields disagree

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -26,13 +26,11 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from durometer.errors import InputError, RefusedError, extra
-from durometer.types import Sample
 from durometer.victims.base import Traits
 from durometer.victims.encoder import EncoderNetwork, Head, encoder_config, head_dropout
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.saved import VictimSpec
 from durometer.victims.shapes import CPU_SHAPES
-from durometer.victims.storage import write_bytes
 
 Run = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
 Library = Literal["onnx", "openvino"]
@@ -106,7 +104,6 @@ class EngineVictim(EncoderVictim):
 
     def __init__(self, network: Any, tokenizer: Any, spec: Any, **options: Any) -> None:
         super().__init__(network, tokenizer, spec, **{**options, "device": "cpu", "shapes": CPU_SHAPES})
-        self.files: dict[str, bytes] = {}
 
     @classmethod
     def build(cls, spec: Any) -> EngineNetwork:
@@ -162,12 +159,6 @@ class EngineVictim(EncoderVictim):
         for name, data in sorted(self.files.items()):
             digest.update(name.encode() + data)
         return digest.hexdigest()[:16]
-
-    def save(self, folder: Path, *, probes: Sequence[Sample] = ()) -> None:
-        """Write the engine's files, then all that every victim has (errors as there)."""
-        for name, data in self.files.items():
-            write_bytes(folder / name, data)
-        super().save(folder, probes=probes)
 
     def start(self, folder: Path) -> None:
         """Start the engine in ``folder`` (errors as in ``attach``)."""

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from durometer.errors import InputError
 from durometer.types import Prediction, Sample
 from durometer.victims.base import Traits
-from durometer.victims.selftest import SELF_TEST, TOLERANCE, run_self_test, write_self_test
+from durometer.victims.selftest import SELF_TEST, TOLERANCE, check_files, run_self_test, write_self_test
 from durometer.victims.shapes import Shapes, default_shapes
-from durometer.victims.storage import Codec, read_weights, roundtrip, write_json, write_weights
+from durometer.victims.storage import Codec, read_weights, roundtrip, weights_bytes, write_bytes, write_json
 from durometer.victims.text import DRIFT_PROBE, Framing, TextEncoder
 
 WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
@@ -60,6 +60,7 @@ class SavedVictim(ABC):
 
     spec_class: ClassVar[type[VictimSpec]]
     network: nn.Module
+    files: Mapping[str, bytes] = {}  # what the folder holds beside the weights, by name: an engine
 
     def __init__(
         self,
@@ -149,19 +150,22 @@ class SavedVictim(ABC):
     def save(self, folder: Path, *, probes: Sequence[Sample] = ()) -> None:
         """Write the folder (weights last, so that a folder with weights is complete).
 
-        With ``probes``, a self-test over the first 32 of them is saved too and runs on every load.
+        With ``probes``, a self-test over the first 32 of them is saved too and runs on every load. It is
+        written before all else: over another victim, a save that is killed leaves what no load takes.
 
         Raises:
             StoreError: it cannot be written.
 
         """
         spec = self.spec.model_copy(update={"probe": self.text(DRIFT_PROBE)})
+        files = {**self.files, WEIGHTS: weights_bytes(self.weights(), self.packing)}
         folder.mkdir(parents=True, exist_ok=True)
+        if probes:
+            write_self_test(self, probes, folder / SELF_TEST, files)
         write_json(folder / CARD, spec.model_dump(mode="json"))
         self.text.tokenizer.save(str(folder / TOKENIZER))
-        if probes:
-            write_self_test(self, probes, folder / SELF_TEST)
-        write_weights(folder / WEIGHTS, self.weights(), self.packing)
+        for name, data in files.items():
+            write_bytes(folder / name, data)
 
     def start(self, folder: Path) -> None:
         """Start what the folder holds beside the weights: an engine's files, for victims that have some."""
@@ -173,10 +177,12 @@ class SavedVictim(ABC):
 
         Raises:
             InputError: a file is missing or malformed, or the weights do not fit the configuration.
-            VictimError: the tokenizer is not the one that was saved, or the self-test fails.
+            VictimError: weights or tokenizer are not those that were saved, or the self-test fails.
 
         """
         spec = read_spec(folder / CARD, cls.spec_class)
+        if (folder / SELF_TEST).is_file():
+            check_files(folder / SELF_TEST)
         network = cls.build(spec)
         weights, packing = read_weights(folder / WEIGHTS)
         load_exactly(network, weights, where=str(folder / WEIGHTS))

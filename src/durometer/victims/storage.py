@@ -156,13 +156,8 @@ def roundtrip(tensor: Tensor, codec: Codec) -> Tensor:
     return unpack("t", pack("t", tensor, codec), codec, tuple(tensor.shape))
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], packing: Mapping[str, Codec]) -> None:
-    """Write the file atomically; tensors that ``packing`` does not name are stored dense."""
-    write_bytes(path, weights_bytes(weights, packing))
-
-
 def weights_bytes(weights: Mapping[str, Tensor], packing: Mapping[str, Codec]) -> bytes:
-    """Return the content of the weights file."""
+    """Return the content of the weights file; tensors that ``packing`` does not name are stored dense."""
     stored: dict[str, Tensor] = {}
     header: dict[str, dict[str, object]] = {}
     for name, tensor in weights.items():
@@ -189,9 +184,13 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Codec]]:
         raise InputError(f"not a readable safetensors file ({error})", where=str(path)) from error
     if header is None:
         return {key: value.float() for key, value in stored.items()}, {}
-    weights = {
-        name: unpack(name, stored, entry["codec"], tuple(entry["shape"])) for name, entry in header.items()
-    }
+    try:
+        weights = {
+            name: unpack(name, stored, entry["codec"], tuple(entry["shape"]))
+            for name, entry in header.items()
+        }
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"the header says what is not there ({error})", where=str(path)) from error
     return weights, {name: entry["codec"] for name, entry in header.items() if entry["codec"] != "dense"}
 
 
