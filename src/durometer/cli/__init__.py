@@ -47,6 +47,8 @@ UNEXPLAINED_OS_ERRORS = {
     errno.EROFS: "the file system is read-only. Choose another folder with --out.",
     errno.EACCES: "permission denied. Choose another folder with --out, or change its permissions.",
     errno.EPERM: "operation not permitted. Choose another folder with --out.",
+    errno.EEXIST: "there is a file where a folder is needed. Choose another folder with --out.",
+    errno.ENOTDIR: "a part of this path is a file, not a folder. Choose another folder with --out.",
 }
 
 

@@ -27,7 +27,7 @@ def command(
     ] = False,
     samples: Annotated[int | None, typer.Option(min=2, help="Use only so many training samples.")] = None,
     epochs: Annotated[float | None, typer.Option(min=0.01, help="Instead of the preset's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Instead of the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Decides weights and order.")] = 123456,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
