@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,9 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError, MissingExtraError, RefusedError
 from durometer.types import Sample
 from durometer.victims.base import traits_of
+from durometer.victims.engine import OPENVINO_HINTS, EngineVictim, import_openvino
 from durometer.victims.huggingface import EncoderVictim
+from durometer.victims.linears import linears_as_convolutions
 from durometer.victims.load import load_saved
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.presets import EncoderPreset, TrainConfig
@@ -95,6 +98,26 @@ def test_the_same_export_gives_the_same_bytes(kind: str, victim: EncoderVictim, 
     step = parse_compression({"kind": kind})
     first, second = (compress(victim, [step], corpus, seed=1) for _ in range(2))
     assert first.content_hash == second.content_hash
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["encoder", "encoder-decoder"], indirect=True)
+def test_linears_as_convolutions_give_the_same_states(victim: EncoderVictim, corpus: Corpus) -> None:
+    step = parse_compression({"kind": "openvino_static_int8"})
+    engine = compress(victim, [step], corpus, seed=1)
+    assert isinstance(engine, EngineVictim)
+    openvino = import_openvino()
+    core = openvino.Core()
+    files = engine.files["engine.xml"], engine.files["engine.bin"]
+    plain, rewritten = (core.read_model(*files) for _ in range(2))
+    linears = linears_as_convolutions(rewritten, openvino)
+    assert linears == [node.get_type_name() for node in rewritten.get_ordered_ops()].count("Convolution")
+    assert linears >= 6, "query, key, value, output and two of the feed-forward"
+    ids = np.random.default_rng(1).integers(5, 200, (4, 20))
+    first, second = (
+        core.compile_model(model, "CPU", OPENVINO_HINTS)({0: ids})[0] for model in (plain, rewritten)
+    )
+    assert np.abs(first - second).max() < 0.02 * np.abs(first).max()
 
 
 @pytest.mark.slow

@@ -27,8 +27,10 @@ from torch import Tensor, nn
 
 from durometer.errors import InputError, RefusedError, extra
 from durometer.victims.base import Traits
+from durometer.victims.cpu import cpu_capability
 from durometer.victims.encoder import EncoderNetwork, Head, encoder_config, head_dropout
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
+from durometer.victims.linears import linears_as_convolutions
 from durometer.victims.saved import VictimSpec
 from durometer.victims.shapes import CPU_SHAPES
 
@@ -191,7 +193,10 @@ def start_openvino(weights: bytes, graph: bytes) -> Run:
     core = openvino.Core()
     threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     try:
-        compiled = core.compile_model(core.read_model(graph, weights), "CPU", {**OPENVINO_HINTS, **threads})
+        model = core.read_model(graph, weights)
+        if cpu_capability() == "avx2":
+            linears_as_convolutions(model, openvino)
+        compiled = core.compile_model(model, "CPU", {**OPENVINO_HINTS, **threads})
     except RuntimeError as error:
         raise InputError(f"OpenVINO cannot read the engine ({first_line(error)})") from error
     request = compiled.create_infer_request()
