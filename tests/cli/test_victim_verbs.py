@@ -78,7 +78,7 @@ def test_train_compress_eval(
     attacked = numbers(capsys)
     assert (attacked["samples"], attacked["error"]) == (4, 0)
     assert attacked["queries"] > 40
-    methods = ["--method", "prune(0.3)", "--method", "int8"]
+    methods = ["--method", "prune(0.3)", "--method", "int8", "--threads", "1"]
     assert run(monkeypatch, "compress", "--victim", victim, *methods, "--out", small, "--json") == 0
     compressed = numbers(capsys)
     assert compressed["recipe"] == "30 % of the weights pruned by magnitude, globally + int8 weights"
