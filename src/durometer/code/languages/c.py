@@ -306,8 +306,7 @@ __builtin_offsetof __builtin_va_arg __builtin_types_compatible_p __builtin_choos
 # Common macros and compiler words that headers may define: names that we never choose.
 C_CONTEXTUAL = """
 stdin stdout stderr assert offsetof va_start va_end va_arg va_copy complex imaginary I noreturn
-i386 near far huge min max major minor isnan isinf signbit setjmp SIG_DFL
-main
+i386 near far huge min max major minor isnan isinf signbit setjmp SIG_DFL main
 """
 
 C = Language(

@@ -113,9 +113,7 @@ class _Cpp(CFamily):
     def _declare_in(self, holder: int, leaf: int, is_function: bool) -> bool:
         tree, kind = self.tree, self.tree.kinds[holder]
         if kind == "for_range_loop":
-            right = tree.child(
-                holder, "right"
-            )  # does not see the variable: ``for (auto x : this->x)``, ``: x``
+            right = tree.child(holder, "right")  # does not see the variable: ``for (auto x : x)``
             self.declare(leaf, Role.LOCAL, visible_from=tree.ends[right] if right >= 0 else None)
             return True
         if kind == "declaration" and is_function and self._constructs(leaf):
