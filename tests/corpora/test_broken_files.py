@@ -275,7 +275,7 @@ def test_the_delimiter_is_one_character(tmp_path: Path) -> None:
         ("csv", b"code,label\n", "no usable rows"),
         ("jsonl", b"\x1f\x8b\x08\x00", "test.x:1: damaged gzip data"),
         ("csv", "\ufeffcode".encode("utf-16-be"), "test.x:1: UTF-16 text, not UTF-8\n  Convert it: iconv"),
-        ("jsonl", gzip.compress("{}".encode("utf-32")), "test.x:1: UTF-32 text, not UTF-8"),
+        ("jsonl", gzip.compress("{}".encode("utf-32"), mtime=0), "test.x:1: UTF-32 text, not UTF-8"),
         ("jsonl", '{"code": "f"}'.encode("utf-16-le"), "test.x:1: UTF-16 text, not UTF-8"),
         ("jsonl", parquet([ROW]), "test.x:1: binary data, not UTF-8 text"),
         ("juliet", None, "test.x: no train, valid or test file"),
