@@ -146,7 +146,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = write_text(tmp_path / "new" / "a.txt", "one")
     assert path.read_text() == "one"
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(StoreError, match="a file where a folder is needed"):
         write_text(path / "below-a-file.txt", "two")
 
 

@@ -4,17 +4,18 @@ import fcntl
 import json
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
 
+from durometer import durable
+from durometer.durable import publish, write_atomically
 from durometer.errors import InputError, StoreError
 from durometer.report.gate import check_run
 from durometer.report.results import build_results
-from durometer.study import durable
 from durometer.study.artefacts import Artefacts
 from durometer.study.config import MachineOptions, StudyConfig
-from durometer.study.durable import publish, write_atomically
 from durometer.study.export import export_run, verify_export
 from durometer.study.lock import RunLock, is_held
 from durometer.study.plan import VERSIONS, Node, plan_study
@@ -84,6 +85,27 @@ def test_a_failed_flush_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_killed_processes_left_goes_and_what_others_write_stays(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = [f".file.{durable.HOST}-{dead.pid}.tmp", f".file.{durable.HOST}-1.tmp", ".file.elsewhere-1.tmp"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    write_atomically(tmp_path / "file", b"whole")
+    assert sorted(os.listdir(tmp_path)) == sorted([*names[1:], "file"])
+
+
+def test_a_link_s_target_is_replaced_and_what_is_no_file_never(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "target")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "folder" / "target").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    for taken, why in (("pipe", "not a regular file"), ("folder", "this is a folder")):
+        with pytest.raises(StoreError, match=why):
+            write_atomically(tmp_path / taken, b"new")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_damage_names_the_file(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_pairs import pair_corpus
 
+from durometer.durable import write_atomically
 from durometer.errors import InputError, StoreError, VictimError
 from durometer.types import Prediction, Sample
 from durometer.victims.oracle import Oracle
@@ -24,7 +25,6 @@ from durometer.victims.storage import (
     roundtrip,
     unpack,
     weights_bytes,
-    write_bytes,
 )
 
 TASK: Any = SimpleNamespace(kind="classification", classes=("no", "yes"))
@@ -112,7 +112,7 @@ def test_zero_rows_survive() -> None:
 def test_files_hold_their_packing(tmp_path: Path) -> None:
     weights = {"a": matrix(64, 64, 2), "b": torch.randn(7)}
     for codec in ("dense", "int8", "sparse"):
-        write_bytes(tmp_path / codec, weights_bytes(weights, {"a": codec}))  # type: ignore[dict-item]
+        write_atomically(tmp_path / codec, weights_bytes(weights, {"a": codec}))  # type: ignore[dict-item]
         read, packing = read_weights(tmp_path / codec)
         assert packing == ({} if codec == "dense" else {"a": codec})
         assert torch.equal(read["b"], weights["b"])
@@ -131,5 +131,5 @@ def test_unreadable_and_unwritable_files_are_explained(tmp_path: Path) -> None:
     (tmp_path / "flipped").write_bytes(content.replace(b'"a.scale"', b'"b.scale"'))
     with pytest.raises(InputError, match=r"header says what is not there \('a.scale'\)"):
         read_weights(tmp_path / "flipped")
-    with pytest.raises(StoreError, match="cannot write"):
-        write_bytes(tmp_path / "file" / "w", b"")
+    with pytest.raises(StoreError, match="a file where a folder is needed"):
+        write_atomically(tmp_path / "file" / "w", b"")

@@ -13,12 +13,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from durometer.code import Snippet
+from durometer.durable import replacing
 from durometer.errors import InputError, not_utf8
 from durometer.types import Sample, content_hash
 
@@ -127,23 +127,17 @@ def write_rows(path: Path, rows: Iterable[tuple[str, Candidates]]) -> int:
 
     The bytes depend on the rows alone (no time stamp inside the gzip header).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0
-    try:
-        with temporary.open("wb") as raw:
-            packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
-            with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as out:
-                for snippet_id, substitutes in rows:
-                    row = {
-                        "snippet_id": snippet_id,
-                        "substitutes": {n: list(c) for n, c in substitutes.items()},
-                    }
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    count += 1
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as raw:
+        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as out:
+            for snippet_id, substitutes in rows:
+                row = {
+                    "snippet_id": snippet_id,
+                    "substitutes": {n: list(c) for n, c in substitutes.items()},
+                }
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
     return count
 
 

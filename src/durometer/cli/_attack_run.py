@@ -21,9 +21,9 @@ from typing import Any
 from durometer.attacks.campaign import Campaign
 from durometer.cli._attack_line import LiveLine, complain_about_errors
 from durometer.cli._notes import say, tell
+from durometer.durable import explained, write_atomically
 from durometer.errors import DurometerError, StoreError, VictimError
 from durometer.stats.frame import CellKey, to_frame, to_row
-from durometer.study.durable import explained, write_atomically
 from durometer.study.parts import PartWriter, finished_samples, parquet_bytes, read_parts
 from durometer.types import Sample
 

@@ -36,7 +36,7 @@ def command(
     from durometer.attacks.candidate_files import write_rows
     from durometer.attacks.candidates import MaskedLM, SubstituteConfig
     from durometer.cli._notes import say
-    from durometer.study.durable import explained
+    from durometer.durable import explained
     from durometer.victims.device import resolved
 
     device = resolved(device)

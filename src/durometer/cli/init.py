@@ -15,8 +15,8 @@ def command(
 ) -> None:
     """Write a commented study file; change it, look at it with run --dry-run, run it."""
     from durometer.cli._notes import say
+    from durometer.durable import write_atomically
     from durometer.errors import InputError
-    from durometer.study.durable import write_atomically
     from durometer.study.presets import preset as read_preset
 
     text = read_preset(preset).text

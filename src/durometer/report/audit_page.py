@@ -19,6 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from durometer.report.audit_tables import WORDS, Audited, AuditedFile, to_json, total
+from durometer.report.files import write_text
 
 EXAMPLES_PER_REASON = 6
 _LINES_AROUND = 14  # shown before and after the first offending line
@@ -53,9 +54,7 @@ class Pair:
 
 def write_page(audited: Sequence[AuditedFile], path: Path) -> None:
     """Write the page; the file appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(page(audited), "utf-8", "replace")
-    part.replace(path)
+    write_text(path, page(audited))
 
 
 def page(audited: Sequence[AuditedFile]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from durometer.code.audit import (
 from durometer.code.reason import Reason
 from durometer.code.witness import Opinion
 from durometer.corpora.adversarial import AdversarialExample
+from durometer.durable import write_atomically
 from durometer.errors import InputError
 
 WORDS: Mapping[str, str] = {
@@ -265,9 +267,9 @@ def write_rows(files: Sequence[AuditedFile], path: Path) -> None:
     }
     clean = [{name: _printable(value) for name, value in row.items()} for row in rows(files)]
     frame = pl.DataFrame(clean, schema=schema)
-    part = path.with_name(path.name + ".part")
-    getattr(frame, _WRITERS[path.suffix])(part)
-    part.replace(path)
+    buffer = io.BytesIO()
+    getattr(frame, _WRITERS[path.suffix])(buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def _printable(value: object) -> object:

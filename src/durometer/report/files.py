@@ -1,17 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files of a report, which appear whole or not at all."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
-from durometer.errors import StoreError
+from durometer.durable import write_atomically
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write ``text`` to ``path`` by temporary file, fsync and rename; return ``path``.
+    """Write ``text`` to ``path``, all of it or nothing; return ``path``.
 
     Text that is not Unicode (a lone surrogate from undecodable source bytes) is written as ``?``.
     """
@@ -19,23 +16,6 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write ``data`` to ``path`` by temporary file, fsync and rename; return ``path``."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise StoreError(
-            f"cannot write: {error.strerror or error}",
-            where=str(path),
-            hint="Free some space or choose another folder, then run the command again.",
-        ) from error
+    """Write ``data`` to ``path``, all of it or nothing; return ``path``."""
+    write_atomically(path, data)
     return path

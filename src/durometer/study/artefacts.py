@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from durometer.durable import explained, publish
 from durometer.errors import StoreError
-from durometer.study.durable import explained, publish
 from durometer.study.plan import VERSIONS, Node
 
 META = "meta.json"

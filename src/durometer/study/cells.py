@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from durometer.durable import explained, replacing
 from durometer.rng import stream
 from durometer.stats.frame import SCHEMA
 from durometer.study.artefacts import Artefacts
-from durometer.study.durable import explained, replacing
 from durometer.study.parts import OUTCOMES, join
 from durometer.study.plan import Node
 

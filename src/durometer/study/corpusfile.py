@@ -9,7 +9,7 @@ from typing import Any
 
 from durometer.corpora.base import BUILTIN, CORPORA, Corpus
 from durometer.corpora.spec import CorpusSpec
-from durometer.study.durable import explained
+from durometer.durable import explained
 from durometer.types import Sample
 
 

@@ -11,9 +11,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from durometer.durable import explained, file_sha256, publish
 from durometer.errors import InputError, StoreError
 from durometer.study.artefacts import META
-from durometer.study.durable import explained, file_sha256, publish
 from durometer.study.store import load_plan
 
 MANIFEST = "manifest.json"

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from durometer.durable import explained
 from durometer.errors import StoreError
-from durometer.study.durable import explained
 
 PATIENCE_SECONDS = 5.0  # workers notice within a moment that their driver was killed
 PEEK_SECONDS = 0.3  # `status` holds the lock for a moment to see whether anybody else does

@@ -27,9 +27,9 @@ from typing import Any
 
 import polars as pl
 
+from durometer.durable import explained
 from durometer.errors import StoreError
 from durometer.stats.frame import SCHEMA, to_frame
-from durometer.study.durable import explained
 
 OUTCOMES, FINGERPRINTS = "outcomes.parquet", "fingerprints.json"
 FULL_BYTES = 65_536  # a disk with less room is full: a table's last page did not fit

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from durometer.durable import explained
 from durometer.errors import StoreError, VictimError
 from durometer.study.artefacts import Artefacts
 from durometer.study.backends import Backend
 from durometer.study.cells import chosen_samples, write_outcomes
-from durometer.study.durable import explained
 from durometer.study.messages import Event, Task, revive
 from durometer.study.parts import OUTCOMES, compact, finished_samples
 from durometer.study.plan import Node, Plan

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import durometer
 from durometer.corpora.files import files_of
+from durometer.durable import explained, file_sha256, write_atomically
 from durometer.study.artefacts import Artefacts
 from durometer.study.backends import Backend, InProcess, Processes
 from durometer.study.config import MachineOptions, StudyConfig
-from durometer.study.durable import explained, file_sha256, write_atomically
 from durometer.study.lock import RunLock
 from durometer.study.parts import OUTCOMES
 from durometer.study.plan import Plan, known_sources

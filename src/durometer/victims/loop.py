@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from durometer.durable import write_atomically
 from durometer.rng import derived_seed
-from durometer.victims.storage import write_bytes
 
 
 class Progress(Protocol):
@@ -166,7 +166,7 @@ def _store(
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v).clone() for k, v in moments.items()}
     metadata = {"identity": _identity(plan, seed), "state": json.dumps(asdict(state))}
-    write_bytes(path, save(tensors, metadata=metadata))
+    write_atomically(path, save(tensors, metadata=metadata))
 
 
 def _resume(

@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from durometer.durable import write_atomically
 from durometer.errors import InputError
 from durometer.types import Prediction, Sample
 from durometer.victims.base import Traits
 from durometer.victims.selftest import SELF_TEST, TOLERANCE, check_files, run_self_test, write_self_test
 from durometer.victims.shapes import Shapes, default_shapes
-from durometer.victims.storage import Codec, read_weights, roundtrip, weights_bytes, write_bytes, write_json
+from durometer.victims.storage import Codec, read_weights, roundtrip, weights_bytes, write_json
 from durometer.victims.text import DRIFT_PROBE, Framing, TextEncoder
 
 WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
@@ -165,7 +166,7 @@ class SavedVictim(ABC):
         write_json(folder / CARD, spec.model_dump(mode="json"))
         self.text.tokenizer.save(str(folder / TOKENIZER))
         for name, data in files.items():
-            write_bytes(folder / name, data)
+            write_atomically(folder / name, data)
 
     def start(self, folder: Path) -> None:
         """Start what the folder holds beside the weights: an engine's files, for victims that have some."""

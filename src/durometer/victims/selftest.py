@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from durometer.durable import write_atomically
 from durometer.errors import InputError, VictimError
 from durometer.types import Sample
-from durometer.victims.storage import write_bytes
 
 if TYPE_CHECKING:
     from durometer.victims.saved import SavedVictim
@@ -37,7 +37,7 @@ def write_self_test(
     texts = json.dumps([[s.id, s.code, s.other, s.language] for s in chosen])
     digests = json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     logits = {"logits": victim.logits(chosen)}
-    write_bytes(path, save(logits, metadata={"samples": texts, "files": digests}))
+    write_atomically(path, save(logits, metadata={"samples": texts, "files": digests}))
 
 
 def read_self_test(path: Path) -> tuple[list[Sample], Tensor, dict[str, str]]:

@@ -13,9 +13,7 @@ indices (CSR) until 97 % of the entries are zero.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -27,7 +25,8 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from durometer.errors import InputError, StoreError
+from durometer.durable import write_atomically
+from durometer.errors import InputError
 
 Codec = Literal[
     "dense",
@@ -194,27 +193,6 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Codec]]:
     return weights, {name: entry["codec"] for name, entry in header.items() if entry["codec"] != "dense"}
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is either the old one or the complete new one, whatever happens.
-
-    Raises:
-        StoreError: the disk is full or the folder is not writable.
-
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise StoreError(f"cannot write ({error.strerror})", where=str(path)) from error
-
-
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as indented JSON with sorted keys, atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

@@ -11,12 +11,14 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from durometer.errors import StoreError
 
+HOST = socket.gethostname()[:40]  # in the names of temporary files: process ids repeat on other machines
 HINTS = {
     errno.ENOSPC: (
         "the disk is full",
@@ -65,9 +67,22 @@ def fsync_tree(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling to be written; flush it and rename it to ``path``, or leave no trace."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Give a temporary sibling to be written; flush it and rename it to ``path``, or leave no trace.
+
+    Folders on the way are made. A link's target is replaced, not the link. What a killed process of this
+    machine left of an earlier try goes first.
+
+    Raises:
+        StoreError: the disk does not take it, or ``path`` is there and no file.
+
+    """
     with explained(path):
+        path = path.resolve()
+        if path.exists() and not path.is_file():  # a rename would put a file in the place of /dev/null
+            raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file", str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        temporary = path.with_name(f".{path.name}.{HOST}-{os.getpid()}.tmp")
         try:
             yield temporary
             fsync_path(temporary)
@@ -76,6 +91,25 @@ def replacing(path: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary siblings of ``path`` whose processes are gone; those of other machines stay."""
+    prefix = f".{path.name}.{HOST}-"
+    for name in os.listdir(path.parent):
+        process = name.removeprefix(prefix).removesuffix(".tmp")
+        if name == f"{prefix}{process}.tmp" and process.isdecimal() and not _is_alive(int(process)):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_atomically(path: Path, data: bytes) -> None:
