@@ -11,13 +11,14 @@ from durometer.report.comparisons import headline, union_rows
 from durometer.report.effects import Cells, rank_comparisons
 from durometer.report.records import Record, measures_record, plain, rate
 from durometer.stats.across import budget_curve
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.measures import measure_groups
 from durometer.stats.ranks import rank_strategies
 from durometer.stats.scores import confidence_gap, score_drop
 from durometer.stats.summaries import over_seeds
 from durometer.study.view import RunView
 
-GROUP = ("task", "victim", "variant", "attack")
+GROUP = CELL_COLUMNS[:-1]  # seeds pooled
 RANKED = {"robust_accuracy": True, "asr": False}  # measure → whether higher is better
 
 
@@ -71,7 +72,7 @@ def _curves(outcomes: pl.DataFrame) -> list[Record]:
 def _cells(outcomes: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, dict[str, float]]]:
     """Return (task, victim, attack, seed) → variant → measure → value in percent."""
     found: dict[tuple[Any, ...], dict[str, dict[str, float]]] = {}
-    for key, measures in measure_groups(outcomes, (*GROUP, "seed"), resamples=1).items():
+    for key, measures in measure_groups(outcomes, CELL_COLUMNS, resamples=1).items():
         task, victim, variant, attack, seed = key
         values = {name: 100 * measures[name].value for name in RANKED}
         found.setdefault((task, victim, attack, seed), {})[str(variant)] = values

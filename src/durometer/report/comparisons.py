@@ -10,6 +10,7 @@ from durometer.errors import UnknownNameError
 from durometer.report.records import ORIGINAL, Record, plain, rate
 from durometer.stats.across import UNION, union_of_attacks
 from durometer.stats.bootstrap import CONFIDENCE
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.paired import Comparison, Measure, adjust, compare, compare_predictions
 from durometer.study.view import RunView, VariantRecord
 from durometer.tasks.base import TASKS
@@ -93,7 +94,7 @@ def original_of(view: RunView, record: VariantRecord) -> VariantRecord | None:
 
 def with_union(outcomes: pl.DataFrame) -> pl.DataFrame:
     """Return ``outcomes`` sorted, then the rows of the union of attacks where there are several."""
-    outcomes = outcomes.sort("task", "victim", "variant", "attack", "seed", "sample_id")
+    outcomes = outcomes.sort(*CELL_COLUMNS, "sample_id")
     return pl.concat([outcomes, union_rows(outcomes)])
 
 

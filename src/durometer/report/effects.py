@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from durometer.report.records import ORIGINAL, Record, plain
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.measures import ATTACKED
 from durometer.stats.paired import holm
 from durometer.stats.ranks import compare_ranks
@@ -54,7 +55,7 @@ def _queries(outcomes: pl.DataFrame) -> Iterator[Pair]:
     rows = outcomes.filter(ATTACKED).select(*keys, "variant", "snippet_id", "queries")
     originals = rows.filter(variant=ORIGINAL).select(*keys, before="queries")
     common = rows.filter(pl.col("variant") != ORIGINAL).join(originals, on=keys)
-    groups = ["task", "victim", "variant", "attack"]
+    groups = CELL_COLUMNS[:-1]
     means = (
         common.group_by(*groups, "snippet_id")
         .agg(pl.col("before", "queries").mean())

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.types import content_hash
 
 LIMIT_BYTES = 12_000_000
@@ -71,17 +72,16 @@ def _in_turn(outcomes: pl.DataFrame) -> Iterator[tuple[list[Any], dict[str, Any]
     """Yield the first row of every cell and status, then the second of each, …: all have their share."""
     if outcomes.height == 0:
         return
-    key = ["task", "victim", "variant", "attack", "seed"]
     hashes = {name: content_hash(name) for name in outcomes["sample_id"].unique().to_list()}
     ranked = (
         outcomes.with_row_index("row")
-        .select("row", *key, "status", order=pl.col("sample_id").replace_strict(hashes))
-        .with_columns(turn=pl.col("order").rank("ordinal").over([*key, "status"]))
-        .sort("turn", "status", *key)
+        .select("row", *CELL_COLUMNS, "status", order=pl.col("sample_id").replace_strict(hashes))
+        .with_columns(turn=pl.col("order").rank("ordinal").over(*CELL_COLUMNS, "status"))
+        .sort("turn", "status", *CELL_COLUMNS)
     )
     for start in range(0, ranked.height, 1000):  # code is fetched in blocks: most rows are never reached
         for row in outcomes[ranked["row"][start : start + 1000].to_list()].iter_rows(named=True):
-            yield [row[k] for k in key], row
+            yield [row[key] for key in CELL_COLUMNS], row
 
 
 def _cut(code: str | None) -> str | None:

@@ -25,6 +25,7 @@ from durometer.report.similarity import similarity_record, with_similarity
 from durometer.report.transfer import transfer_records
 from durometer.report.words import FLOORS, measured
 from durometer.stats.bootstrap import CONFIDENCE, Estimate
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.measures import BROKEN, REPORTED, accuracy, measure_cells
 from durometer.stats.scores import calibration
 from durometer.study.upgrade import REDO
@@ -85,8 +86,8 @@ def _warnings(view: RunView, results: Record) -> list[str]:
         for v in results["variants"]
         if v["beats_floor"] is False
     ]
-    cells = view.outcomes.group_by("task", "victim", "variant", "attack", "seed")
-    mixed = cells.agg(pl.col("fingerprint").n_unique()).filter(pl.col("fingerprint") > 1).height
+    numerics = view.outcomes.group_by(CELL_COLUMNS).agg(pl.col("fingerprint").n_unique())
+    mixed = numerics.filter(pl.col("fingerprint") > 1).height
     if mixed:
         found.append(f"{mixed} cells mix rows of different numerics (device, precision or versions).")
     return found + [f"{reason}. {REDO}" for reason in view.earlier]
@@ -165,14 +166,4 @@ def _ratio(value: float, base: float | None) -> float | None:
 
 
 def _cells(outcomes: pl.DataFrame) -> list[Record]:
-    return [
-        {
-            "task": key.task,
-            "victim": key.victim,
-            "variant": key.variant,
-            "attack": key.attack,
-            "seed": key.seed,
-            **measures_record(measures),
-        }
-        for key, measures in measure_cells(outcomes).items()
-    ]
+    return [{**vars(key), **measures_record(measures)} for key, measures in measure_cells(outcomes).items()]

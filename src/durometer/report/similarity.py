@@ -16,7 +16,8 @@ import polars as pl
 from durometer.report.files import write_bytes
 from durometer.report.records import Record
 from durometer.report.transfer import parquet_bytes
-from durometer.stats.measures import BROKEN, CELL_COLUMNS
+from durometer.stats.frame import CELL_COLUMNS
+from durometer.stats.measures import BROKEN
 from durometer.stats.reference import Encode, code_similarities
 from durometer.study.artefacts import Artefacts
 from durometer.study.cells import read_outcomes

@@ -9,10 +9,11 @@ import polars as pl
 
 from durometer.report.comparisons import comparison_record, headline
 from durometer.report.records import Record, plain
+from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.paired import Comparison, adjust, compare, compare_predictions
 from durometer.study.view import RunView
 
-CELL = ("task", "victim", "variant", "attack")
+CELL = CELL_COLUMNS[:-1]  # seeds pooled
 IGNORED = ("started", "command", "host")  # differ between any two runs and explain nothing
 
 

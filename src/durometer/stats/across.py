@@ -13,7 +13,8 @@ from durometer.stats.measures import ATTACKED, BROKEN, CORRECT, ROBUST, require
 from durometer.types import Status
 
 UNION = "union"
-_SAMPLE = ["task", "victim", "variant", "seed", "sample_id"]
+_VICTIM = ["task", "victim", "variant", "seed"]
+_SAMPLE = [*_VICTIM, "sample_id"]
 # The union of a sample is its proven success, or else its first status in this order. An error outranks a
 # failure: a sample that crashed one of the attacks was not shown to be robust.
 _PRECEDENCE = [
@@ -44,12 +45,11 @@ def union_of_attacks(outcomes: pl.DataFrame) -> pl.DataFrame:
     that every attack of their (task, victim, variant, seed) has finished are kept, so that a running study
     is not flattered.
     """
-    cell = [name for name in _SAMPLE if name != "sample_id"]
     ranks = {str(status): rank for rank, status in enumerate(_PRECEDENCE, start=1)}
     rank = pl.when(BROKEN).then(0).otherwise(pl.col("status").replace_strict(ranks, return_dtype=pl.Int32))
     return (
         outcomes.with_columns(
-            _attacks=pl.col("attack").n_unique().over(cell),
+            _attacks=pl.col("attack").n_unique().over(_VICTIM),
             _here=pl.col("attack").n_unique().over(_SAMPLE),
             _queries=pl.col("queries").sum().over(_SAMPLE),
             _forwards=pl.col("forwards").sum().over(_SAMPLE),

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -61,11 +61,7 @@ class Estimate:
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Return the fields as JSON-able values: undefined numbers are None."""
-        bounds = {"value": self.value, "low": self.low, "high": self.high}
-        numbers: dict[str, float | int | None] = {
-            k: v if math.isfinite(v) else None for k, v in bounds.items()
-        }
-        return {**numbers, "n": self.n, "clusters": self.clusters}
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +111,12 @@ def estimate_ratios(
     ]
 
 
-def estimate_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, **options: float) -> Estimate:
+def estimate_mean(values: npt.ArrayLike, clusters: npt.ArrayLike, *, resamples: int = RESAMPLES) -> Estimate:
     """Return the mean of ``values`` (shape (rows,)) with its clustered interval."""
     numbers = np.asarray(values, dtype=np.float64)
     proportion = bool(np.isin(numbers, (0.0, 1.0)).all())
     ratio = Ratio(numbers, np.ones_like(numbers), proportion)
-    return estimate_ratios([ratio], clusters, **options)[0]  # type: ignore[arg-type]
+    return estimate_ratios([ratio], clusters, resamples=resamples)[0]
 
 
 def cluster_sums(values: npt.ArrayLike, clusters: npt.ArrayLike) -> Floats:

@@ -24,6 +24,7 @@ class CellKey:
     seed: int
 
 
+CELL_COLUMNS = ("task", "victim", "variant", "attack", "seed")
 SCHEMA: dict[str, pl.DataType] = {
     "task": pl.String(),
     "victim": pl.String(),
@@ -63,11 +64,7 @@ def to_row(outcome: Outcome, cell: CellKey) -> dict[str, object]:
     before, after = outcome.original, outcome.adversarial
     original_label = before.label if before.probabilities else None
     return {
-        "task": cell.task,
-        "victim": cell.victim,
-        "variant": cell.variant,
-        "attack": cell.attack,
-        "seed": cell.seed,
+        **vars(cell),
         "sample_id": outcome.sample_id,
         "snippet_id": outcome.snippet_id,
         "status": str(outcome.status),
@@ -100,5 +97,4 @@ def to_row(outcome: Outcome, cell: CellKey) -> dict[str, object]:
 
 def to_frame(rows: list[dict[str, object]]) -> pl.DataFrame:
     """Return ``rows`` as a frame in :data:`SCHEMA`, sorted by cell and sample, whatever their order."""
-    frame = pl.DataFrame(rows, schema=SCHEMA)
-    return frame.sort("task", "victim", "variant", "attack", "seed", "sample_id")
+    return pl.DataFrame(rows, schema=SCHEMA).sort(*CELL_COLUMNS, "sample_id")

@@ -37,19 +37,10 @@ import numpy as np
 import polars as pl
 
 from durometer.errors import InputError
-from durometer.stats.bootstrap import (
-    CONFIDENCE,
-    RESAMPLES,
-    Estimate,
-    Floats,
-    Ratio,
-    estimate_mean,
-    estimate_ratios,
-)
-from durometer.stats.frame import CellKey
+from durometer.stats.bootstrap import RESAMPLES, Estimate, Floats, Ratio, estimate_mean, estimate_ratios
+from durometer.stats.frame import CELL_COLUMNS, CellKey
 from durometer.types import Status
 
-CELL_COLUMNS = ("task", "victim", "variant", "attack", "seed")
 MEASURES = (
     "accuracy",
     "robust_accuracy",
@@ -62,18 +53,17 @@ MEASURES = (
     "acs",
     "valid_share",
 )
-_NOT_ATTACKED = [str(status) for status in Status if not status.attacked]
+
+ATTACKED = ~pl.col("status").is_in([str(status) for status in Status if not status.attacked])
+"""Whether the sample is in the denominator of ASR (an expression over the outcomes frame)."""
 
 CORRECT = (
     pl.when(pl.col("label").is_not_null())
     .then(pl.col("original_label") == pl.col("label"))
-    .otherwise(~pl.col("status").is_in(_NOT_ATTACKED))
+    .otherwise(ATTACKED)
     .fill_null(False)
 )
-"""Whether the victim is right on the original (an expression over the outcomes frame)."""
-
-ATTACKED = ~pl.col("status").is_in(_NOT_ATTACKED)
-"""Whether the sample is in the denominator of ASR."""
+"""Whether the victim is right on the original."""
 
 REPORTED = pl.col("status").is_in([str(Status.SUCCESS), str(Status.INVALID), str(Status.UNSTABLE)])
 """Whether the attack claimed a success."""
@@ -109,36 +99,20 @@ class CellMeasures:
 def measure_cell(outcomes: pl.DataFrame, *, resamples: int = RESAMPLES) -> CellMeasures:
     """Return the measures of ``outcomes`` taken as one group (normally the rows of one cell)."""
     require(outcomes, ("snippet_id", "status", "reason", "queries", "label", "original_label"))
-    statuses = {str(status): 0 for status in Status}
-    counted = outcomes.group_by("status").len()
-    statuses.update(dict(zip(counted["status"].to_list(), counted["len"].to_list(), strict=True)))
+    estimates = estimate_ratios(_ratios(outcomes), outcomes["snippet_id"].to_numpy(), resamples=resamples)
     return CellMeasures(
         samples=len(outcomes),
         attacked=int(outcomes.select(ATTACKED.sum()).item()),
         successes=int(outcomes.select(BROKEN.sum()).item()),
-        statuses=statuses,
+        statuses={str(status): 0 for status in Status} | dict(outcomes.group_by("status").len().iter_rows()),
         reasons=_reasons(outcomes),
-        estimates=dict(
-            zip(
-                MEASURES,
-                estimate_ratios(
-                    _ratios(outcomes),
-                    outcomes["snippet_id"].to_numpy(),
-                    resamples=resamples,
-                ),
-                strict=True,
-            )
-        ),
+        estimates=dict(zip(MEASURES, estimates, strict=True)),
     )
 
 
 def measure_cells(outcomes: pl.DataFrame) -> dict[CellKey, CellMeasures]:
     """Return the measures of every cell of ``outcomes``, cells in sorted order."""
-    require(outcomes, CELL_COLUMNS)
-    return {
-        CellKey(*key): measure_cell(rows)
-        for key, rows in sorted(outcomes.partition_by(CELL_COLUMNS, as_dict=True).items())
-    }
+    return {CellKey(*key): found for key, found in measure_groups(outcomes, CELL_COLUMNS).items()}  # type: ignore[arg-type]
 
 
 def measure_groups(
@@ -155,28 +129,23 @@ def measure_groups(
     }
 
 
-def accuracy(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Estimate:
+def accuracy(predictions: pl.DataFrame) -> Estimate:
     """Return the mean of ``score`` (1 and 0 for right and wrong, or a BLEU), clustered by ``snippet_id``."""
     require(predictions, ("score", "snippet_id"))
     scores = predictions["score"].cast(pl.Float64).to_numpy()
-    return estimate_mean(scores, predictions["snippet_id"].to_numpy(), confidence=confidence)
+    return estimate_mean(scores, predictions["snippet_id"].to_numpy())
 
 
 def _ratios(outcomes: pl.DataFrame) -> list[Ratio]:
     known = "similarity" in outcomes.columns
     similarity = pl.col("similarity") if known else pl.lit(None, pl.Float64)
     columns = outcomes.select(
+        *("queries", "identifiers", "renamed", "tokens", "changed_tokens", "edit_distance"),
         correct=CORRECT,
         robust=ROBUST,
         attacked=ATTACKED,
         success=BROKEN,
         reported=REPORTED,
-        queries=pl.col("queries"),
-        identifiers=pl.col("identifiers"),
-        renamed=pl.col("renamed"),
-        tokens=pl.col("tokens"),
-        changed_tokens=pl.col("changed_tokens"),
-        edit_distance=pl.col("edit_distance"),
         similarity=similarity.fill_null(0.0),
         compared=similarity.is_not_null(),
     )
@@ -208,7 +177,7 @@ def _reasons(outcomes: pl.DataFrame) -> dict[str, int]:
         .len()
         .sort(["len", "reason"], descending=[True, False])
     )
-    return dict(zip(counted["reason"].to_list(), counted["len"].to_list(), strict=True))
+    return dict(counted.iter_rows())
 
 
 def require(frame: pl.DataFrame, columns: Sequence[str]) -> None:

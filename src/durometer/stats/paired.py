@@ -107,14 +107,7 @@ def compare(
             )
         kept = frame if measure in ("robust_accuracy", "accuracy") else frame.filter(ATTACKED)
         sides.append(kept.select(*keys, "snippet_id", value=expression.cast(pl.Float64)))
-    pairs = _join(sides[0], sides[1], keys)
-    return compare_values(
-        pairs["value"].to_numpy(),
-        pairs["value_right"].to_numpy(),
-        pairs["snippet_id"].to_numpy(),
-        measure=measure,
-        confidence=confidence,
-    )
+    return _compare_pairs(sides[0], sides[1], keys, measure, confidence)
 
 
 def compare_predictions(
@@ -125,14 +118,7 @@ def compare_predictions(
         frame.select("sample_id", "snippet_id", value=pl.col("score").cast(pl.Float64))
         for frame in (baseline, variant)
     ]
-    pairs = _join(sides[0], sides[1], ["sample_id"])
-    return compare_values(
-        pairs["value"].to_numpy(),
-        pairs["value_right"].to_numpy(),
-        pairs["snippet_id"].to_numpy(),
-        measure="accuracy",
-        confidence=confidence,
-    )
+    return _compare_pairs(sides[0], sides[1], ["sample_id"], "accuracy", confidence)
 
 
 def compare_values(
@@ -259,11 +245,16 @@ def _standard_error(
     return math.sqrt(units / (units - 1) * float((sums**2).sum())) / n
 
 
-def _join(baseline: pl.DataFrame, variant: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _compare_pairs(
+    baseline: pl.DataFrame, variant: pl.DataFrame, keys: list[str], measure: Measure, confidence: float
+) -> Comparison:
+    """Compare the columns ``value`` of two frames, whose rows pair by ``keys``."""
     for frame in (baseline, variant):
         if frame.select(keys).is_duplicated().any():
             raise InputError(
                 "a sample occurs twice on one side of a paired comparison",
                 hint=f"each row must be unique in {', '.join(keys)}",
             )
-    return baseline.join(variant.drop("snippet_id"), on=keys, how="inner").sort(keys)
+    pairs = baseline.join(variant.drop("snippet_id"), on=keys, how="inner").sort(keys)
+    values = (pairs[name].to_numpy() for name in ("value", "value_right", "snippet_id"))
+    return compare_values(*values, measure=measure, confidence=confidence)

@@ -38,10 +38,10 @@ class Design:
     comparisons: int = 1
 
     def __post_init__(self) -> None:
-        _within("discordance", self.discordance, 0, 1)
-        _within("icc", self.icc, 0, 1)
-        _within("alpha", self.alpha, 0, 1, open_ends=True)
-        _within("power", self.power, 0, 1, open_ends=True)
+        _check_fraction("discordance", self.discordance)
+        _check_fraction("icc", self.icc)
+        _check_fraction("alpha", self.alpha, open_ends=True)
+        _check_fraction("power", self.power, open_ends=True)
         if not self.cluster_size >= 1:
             raise InputError(f"cluster size {self.cluster_size} is below 1")
         if self.comparisons < 1:
@@ -65,9 +65,9 @@ def expected_discordance(base: float, difference: float, correlation: float = 0.
     broken on much the same samples. Never below abs(difference), which is the least that the rates allow.
     """
     other = base + difference
-    _within("base rate", base, 0, 1)
-    _within("base rate + difference", other, 0, 1)
-    _within("correlation", correlation, 0, 1)
+    _check_fraction("base rate", base)
+    _check_fraction("base rate + difference", other)
+    _check_fraction("correlation", correlation)
     independent = base * (1 - other) + other * (1 - base)
     shared = 2 * correlation * math.sqrt(base * (1 - base) * other * (1 - other))
     return max(abs(difference), independent - shared)
@@ -108,7 +108,6 @@ def detectable_difference(samples: int, design: Design) -> float:
     return high
 
 
-def _within(name: str, value: float, low: float, high: float, *, open_ends: bool = False) -> None:
-    fine = low < value < high if open_ends else low <= value <= high
-    if not fine:
-        raise InputError(f"{name} {value:g} is outside {low} to {high}")
+def _check_fraction(name: str, value: float, *, open_ends: bool = False) -> None:
+    if not (0 < value < 1 if open_ends else 0 <= value <= 1):
+        raise InputError(f"{name} {value:g} is outside 0 to 1")

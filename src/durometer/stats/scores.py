@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from durometer.errors import InputError
-from durometer.stats.bootstrap import CONFIDENCE, Estimate, estimate_mean
+from durometer.stats.bootstrap import Estimate, estimate_mean
 from durometer.stats.measures import ATTACKED, BROKEN, require
 
 _BINS = 15
@@ -29,8 +29,13 @@ class Calibration:
     expected_calibration_error: float  # 15 bins of equal width (Guo et al. 2017, section 2)
 
 
-def calibration(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) -> Calibration:
-    """Return the calibration of ``predictions`` (columns of ``PREDICTIONS_SCHEMA``; binary tasks)."""
+def calibration(predictions: pl.DataFrame) -> Calibration:
+    """Return the calibration of ``predictions`` (columns of ``PREDICTIONS_SCHEMA``; binary tasks).
+
+    Raises:
+        InputError: there is no sample, or one without a probability.
+
+    """
     require(predictions, ("snippet_id", "label", "predicted", "correct", "probability"))
     if predictions["probability"].null_count() or len(predictions) == 0:
         raise InputError("calibration needs the probability of class 1 for every sample")
@@ -41,8 +46,8 @@ def calibration(predictions: pl.DataFrame, *, confidence: float = CONFIDENCE) ->
     differences = np.bincount(bins, weights=sure - right, minlength=_BINS)
     clusters = predictions["snippet_id"].to_numpy()
     return Calibration(
-        confidence=estimate_mean(sure, clusters, confidence=confidence),
-        gap=estimate_mean(sure - right, clusters, confidence=confidence),
+        confidence=estimate_mean(sure, clusters),
+        gap=estimate_mean(sure - right, clusters),
         brier=float(((of_one - predictions["label"].to_numpy()) ** 2).mean()),
         expected_calibration_error=float(np.abs(differences).sum() / len(sure)),
     )
