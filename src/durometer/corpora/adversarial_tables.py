@@ -6,18 +6,16 @@ first. Pickled tables are refused: reading one runs code.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
-import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from durometer.corpora.files import Row, csv_rows, json_array, json_object, parquet_frame
 from durometer.errors import InputError, not_utf8
 
-CELL_LIMIT = 1 << 30  # characters; the csv module's own limit of 128 Ki is shorter than some programs
 FILE_LIMIT = 4 << 30  # bytes after decompression: a bomb ends as a message
 
 
@@ -26,7 +24,7 @@ class RawRow:
     """One row: ``line`` is where it starts (1-based), or its number in a Parquet file or JSON array."""
 
     line: int
-    values: Mapping[str, object]
+    values: Row
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ def read_table(path: Path) -> Table:
     where = str(path)
     data = _bytes(path)
     if data[:4] == b"PAR1":
-        return _parquet(data, where)
+        frame = parquet_frame(data, where)
+        return _table(frame.columns, enumerate(frame.iter_rows(named=True), 1))
     if data[:2] in (b"\x80\x04", b"\x80\x05", b"\x80\x03", b"\x80\x02"):
         raise InputError(
             "a pickle, which runs code when it is read",
@@ -59,23 +58,20 @@ def read_table(path: Path) -> Table:
         raise InputError("a zip archive or a spreadsheet", where=where, hint="Unpack it, or save it as CSV.")
     if b"\0" in data[: max(4, data.find(b"\n"))]:
         raise not_utf8(data[:100], f"{where}:1")
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        notes.append(f"line {line} is not UTF-8: its bytes are kept as they are")
+        notes = (f"line {line} is not UTF-8: its bytes are kept as they are",)
         text = data.decode("utf-8-sig", "surrogateescape")
     if not text.strip():
         raise InputError("the file is empty", where=where, hint="Give a file with one row per example.")
-    start = text.lstrip()[0]
-    if start == "[":
-        return _with(_json_array(text, where), notes)
-    return _with(_json_lines(text, where) if start == "{" else _csv(text, where), notes)
+    return _table(*_rows(text, where), notes)
 
 
-def _with(table: Table, notes: list[str]) -> Table:
-    return Table(table.columns, table.rows, (*notes, *table.notes))
+def _table(columns: Sequence[str], rows: Iterable[tuple[int, Row]], notes: tuple[str, ...] = ()) -> Table:
+    return Table(tuple(columns), tuple(RawRow(line, values) for line, values in rows), notes)
 
 
 def _bytes(path: Path) -> bytes:
@@ -104,96 +100,39 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _parquet(data: bytes, where: str) -> Table:
-    import polars as pl
-
-    try:
-        frame = pl.read_parquet(io.BytesIO(data))
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"broken Parquet: {error}", where=where, hint="Write the file again.") from None
-    rows = tuple(RawRow(number, row) for number, row in enumerate(frame.iter_rows(named=True), start=1))
-    return Table(tuple(frame.columns), rows)
-
-
-def _json_array(text: str, where: str) -> Table:
-    try:
-        items = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise InputError(f"not JSON: {error}", where=f"{where}:{line}", hint="Correct it there.") from None
-    rows = []
-    for number, item in enumerate(items, start=1):
-        if not isinstance(item, dict):
-            raise InputError(
-                f"item {number} is not an object", where=where, hint="Give a list of {column: value} objects."
-            )
-        rows.append(RawRow(number, item))
-    return Table(_columns(rows), tuple(rows))
+def _rows(text: str, where: str) -> tuple[Sequence[str], Iterable[tuple[int, Row]]]:
+    """Return the columns of a text table and its rows, each with its line or number."""
+    start = text.lstrip()[0]
+    if start not in "[{":
+        return _csv(text, where)
+    if start == "[":
+        rows = list(json_array(text, where))
+    else:
+        numbered = enumerate(text.split("\n"), 1)
+        rows = [(n, json_object(line, f"{where}:{n}")) for n, line in numbered if line.strip()]
+    return list(dict.fromkeys(name for _, row in rows for name in row)), rows
 
 
-def _json_lines(text: str, where: str) -> Table:
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            column = getattr(error, "colno", 1)
-            raise InputError(
-                f"not a JSON object (column {column}: {getattr(error, 'msg', 'too deeply nested')})",
-                where=f"{where}:{number}",
-                hint="JSON lines hold one object a line; a last line cut off means an unfinished file.",
-            ) from None
-        if not isinstance(item, dict):
-            raise InputError(
-                "not a JSON object", where=f"{where}:{number}", hint="JSON lines hold one object a line."
-            )
-        rows.append(RawRow(number, item))
-    return Table(_columns(rows), tuple(rows))
-
-
-def _columns(rows: list[RawRow]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for row in rows for name in row.values))
-
-
-def _csv(text: str, where: str) -> Table:
-    csv.field_size_limit(CELL_LIMIT)
-    header = text[: text.find("\n")] if "\n" in text else text
-    delimiter = max(",;\t", key=header.count)
+def _csv(text: str, where: str) -> tuple[Sequence[str], Iterable[tuple[int, Row]]]:
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
     # newline="" keeps line ends inside cells as they are: they belong to the programs.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, names = [], None
-    try:
-        for line, cells in _numbered(reader):
-            if names is None:
-                names = cells
-                if len(names) < 2:
-                    raise InputError(
-                        "the first line holds no column names",
-                        where=f"{where}:{line}",
-                        hint="Give CSV with a header, JSON lines or Parquet.",
-                    )
-            elif len(cells) != len(names) and any(cells):
-                raise InputError(
-                    f"{len(cells)} cells where the header has {len(names)}",
-                    where=f"{where}:{line}",
-                    hint="A quote or a separator is missing or too many in this row or the one before.",
-                )
-            elif any(cells):
-                rows.append(RawRow(line, dict(zip(names, cells, strict=True))))
-    except csv.Error as error:
+    found = csv_rows(io.StringIO(text, newline=""), delimiter, where)
+    line, names = next(found)
+    if len(names) < 2:
         raise InputError(
-            f"broken CSV: {error}",
-            where=f"{where}:{reader.line_num}",
-            hint="Quotes inside a cell are doubled; the last cell must be closed.",
-        ) from None
-    return Table(tuple(names or ()), tuple(rows))
-
-
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows with the line where each starts (the reader counts where they end)."""
-    start = 1
-    for cells in reader:
-        yield start, cells
-        start = reader.line_num + 1  # type: ignore[attr-defined]
+            "the first line holds no column names",
+            where=f"{where}:{line}",
+            hint="Give CSV with a header, JSON lines or Parquet.",
+        )
+    rows: list[tuple[int, Row]] = []
+    for line, cells in found:
+        if not any(cells):
+            continue
+        if len(cells) != len(names):
+            raise InputError(
+                f"{len(cells)} cells where the header has {len(names)}",
+                where=f"{where}:{line}",
+                hint="A quote or a separator is missing or too many in this row or the one before.",
+            )
+        rows.append((line, dict(zip(names, cells, strict=True))))
+    return names, rows

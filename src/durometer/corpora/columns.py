@@ -8,20 +8,27 @@ reference (generation).
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.files import Damage, json_lines, label_field, lines, text_field
+from durometer.corpora.files import (
+    Damage,
+    Row,
+    csv_rows,
+    json_lines,
+    label_field,
+    lines,
+    parquet_frame,
+    text_field,
+)
 from durometer.corpora.splits import read_splits
 from durometer.errors import InputError
 from durometer.types import Sample
 
 FIELDS = ("id", "code", "language", "label", "other", "reference", "group")
 LONGEST_META = 200
-Rows = Iterable[tuple[int, Mapping[str, Any]]]
+Rows = Iterable[tuple[int, Row]]
 
 
 def jsonl(
@@ -36,11 +43,7 @@ def jsonl(
 
     Source: your own.
     """
-
-    def read(file: Path, damage: Damage) -> list[Sample]:
-        return samples_of(json_lines(file, damage), file, task, columns, language)
-
-    return read_splits("jsonl", path, split, task, read)
+    return _read("jsonl", json_lines, path, split, task, columns, language)
 
 
 def csv_table(
@@ -56,11 +59,13 @@ def csv_table(
 
     Source: your own.
     """
+    if len(delimiter) != 1:
+        raise InputError(f"the delimiter {delimiter!r} is not one character", where=f"csv:{path}")
 
-    def read(file: Path, damage: Damage) -> list[Sample]:
-        return samples_of(_csv_rows(file, delimiter, damage), file, task, columns, language)
+    def rows(file: Path, damage: Damage) -> Rows:
+        return _csv_rows(file, delimiter, damage)
 
-    return read_splits("csv", path, split, task, read)
+    return _read("csv", rows, path, split, task, columns, language)
 
 
 def parquet(
@@ -76,44 +81,36 @@ def parquet(
     Source: your own.
     """
 
+    def rows(file: Path, damage: Damage) -> Rows:
+        return enumerate(parquet_frame(file, str(file)).iter_rows(named=True), 1)
+
+    return _read("parquet", rows, path, split, task, columns, language)
+
+
+def _read(
+    name: str,
+    rows: Callable[[Path, Damage], Rows],
+    path: str,
+    split: str | None,
+    task: str,
+    columns: Mapping[str, str] | None,
+    language: str | None,
+) -> Corpus:
     def read(file: Path, damage: Damage) -> list[Sample]:
-        return samples_of(_parquet_rows(file), file, task, columns, language)
+        return samples_of(rows(file, damage), file, task, columns, language)
 
-    return read_splits("parquet", path, split, task, read)
+    return read_splits(name, path, split, task, read)
 
 
-def _csv_rows(path: Path, delimiter: str, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(path: Path, delimiter: str, damage: Damage) -> Iterator[tuple[int, Row]]:
     """Yield (line on which the record begins, fields by column)."""
-    if len(delimiter) != 1:
-        raise InputError(f"the delimiter {delimiter!r} is not one character", where=f"csv:{path}")
-    csv.field_size_limit(1 << 30)
-    reader = csv.reader((text + "\n" for _, text in lines(path, damage)), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    start = 1
-    try:
-        for fields in reader:
-            if len(fields) != len(header) and fields and header:
-                hint = "Quote fields that hold the delimiter, or set the option 'delimiter'."
-                raise InputError("more or fewer fields than the header", where=f"{path}:{start}", hint=hint)
-            if fields and header:
-                yield start, dict(zip(header, fields, strict=True))
-            header, start = header or fields, reader.line_num + 1
-    except csv.Error as error:
-        hint = "Quote fields that hold quotes or line ends, and double the quotes in them."
-        raise InputError(f"not CSV: {error}", where=f"{path}:{start}", hint=hint) from None
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    import polars
-
-    try:
-        frame = polars.read_parquet(path)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        what = f"not Parquet: {str(error).splitlines()[0]}"
-        raise InputError(
-            what, where=str(path), hint="Write the file again, or convert it to JSON lines."
-        ) from None
-    yield from enumerate(frame.iter_rows(named=True), 1)
+    rows = csv_rows((text + "\n" for _, text in lines(path, damage)), delimiter, str(path))
+    _, header = next(rows, (1, []))
+    for start, fields in rows:
+        if len(fields) != len(header):
+            hint = "Quote fields that hold the delimiter, or set the option 'delimiter'."
+            raise InputError("more or fewer fields than the header", where=f"{path}:{start}", hint=hint)
+        yield start, dict(zip(header, fields, strict=True))
 
 
 def samples_of(
@@ -164,7 +161,7 @@ def samples_of(
     return samples
 
 
-def _lacking(field: str, column: str, row: Mapping[str, Any], where: str, task: str) -> InputError:
+def _lacking(field: str, column: str, row: Row, where: str, task: str) -> InputError:
     hint = (
         f"Fields here: {', '.join(sorted(row)) or 'none'}. Say which holds the {field} of the task {task}: "
         f"FORMAT:PATH:{field}=NAME on the command line, columns: {{{field}: NAME}} under options in a study."
@@ -172,7 +169,7 @@ def _lacking(field: str, column: str, row: Mapping[str, Any], where: str, task: 
     return InputError(f"no field {column!r}", where=where, hint=hint)
 
 
-def _meta(row: Mapping[str, Any], used: set[str]) -> dict[str, str]:
+def _meta(row: Row, used: set[str]) -> dict[str, str]:
     return {
         key: str(value)
         for key, value in row.items()

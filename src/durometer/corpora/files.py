@@ -8,21 +8,30 @@ other fault is an ``InputError`` with file and line.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durometer.errors import InputError, not_utf8
 
+if TYPE_CHECKING:
+    import polars
+
 SHOWN_LINES = 5
 LONGEST_SHOWN = 60
-ONE_OBJECT = 'Each line must be one object, as in {"code": "…", "label": 1}.'
+ONE_OBJECT = (
+    'Each line must be one object, as in {"code": "…", "label": 1}; '
+    "a last line that is cut off means an unfinished file."
+)
 NO_UTF8 = re.compile("[\udc80-\udcff]")
+
+Row = Mapping[str, Any]  # value by column
 
 
 @dataclass
@@ -103,7 +112,7 @@ def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]
         raise InputError(reason, where=str(path), hint="A readable file is wanted here.") from None
 
 
-def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Row]]:
     """Yield (line number, object) of a JSON-lines file, or of a file that is one JSON array of objects.
 
     Raises:
@@ -111,37 +120,92 @@ def json_lines(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, A
 
     """
     if path.suffixes[:1] == [".json"] and next((t for _, t in lines(path) if t.strip()), "")[:1] == "[":
-        yield from _json_array(path, damage)
+        yield from json_array("\n".join(text for _, text in lines(path, damage)), str(path))
         return
     for number, text in lines(path, damage):
         if not text.strip():
             continue
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            reason = _known_damage(text)
-            if reason:
-                damage.skip(path, number, reason)
-                continue
-            raise InputError(
-                f"not JSON: {_short(error)}", where=f"{path}:{number}", hint=ONE_OBJECT
-            ) from None
-        if not isinstance(value, dict):
-            what = f"a JSON object per line, not {type(value).__name__}"
-            raise InputError(what, where=f"{path}:{number}", hint=ONE_OBJECT)
-        yield number, value
+            row = json_object(text, f"{path}:{number}")
+        except InputError:
+            if not (reason := _known_damage(text)):
+                raise
+            damage.skip(path, number, reason)
+        else:
+            yield number, row
 
 
-def _json_array(path: Path, damage: Damage) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def json_object(text: str, where: str) -> Row:
+    """Return the one JSON object that a line holds.
+
+    Raises:
+        InputError: it holds something else.
+
+    """
     try:
-        values = json.loads("\n".join(text for _, text in lines(path, damage)))
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON: {_short(error)}", where=where, hint=ONE_OBJECT) from None
+    if not isinstance(value, dict):
+        what = f"a JSON object per line, not {type(value).__name__}"
+        raise InputError(what, where=where, hint=ONE_OBJECT)
+    return value
+
+
+def json_array(text: str, where: str) -> Iterator[tuple[int, Row]]:
+    """Yield (number from 1, object) of a text that is one JSON array of objects.
+
+    Raises:
+        InputError: it is no JSON array, or holds something else.
+
+    """
+    try:
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise InputError(f"not JSON: {_short(error)}", where=f"{path}:{line}", hint=ONE_OBJECT) from None
+        raise InputError(f"not JSON: {_short(error)}", where=f"{where}:{line}", hint=ONE_OBJECT) from None
     for number, value in enumerate(values, 1):
         if not isinstance(value, dict):
-            raise InputError("not an object", where=f"{path}: element {number}", hint=ONE_OBJECT)
+            raise InputError("not an object", where=f"{where}: element {number}", hint=ONE_OBJECT)
         yield number, value
+
+
+def csv_rows(texts: Iterable[str], delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line on which it begins, cells) of each row of CSV, the header too; blank lines are left out.
+
+    Raises:
+        InputError: quotes that do not match.
+
+    """
+    csv.field_size_limit(
+        1 << 30
+    )  # characters; the module's own limit of 128 Ki is shorter than some programs
+    reader = csv.reader(texts, delimiter=delimiter, strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        hint = "Quote fields that hold quotes or line ends, and double the quotes in them."
+        raise InputError(f"not CSV: {error}", where=f"{where}:{start}", hint=hint) from None
+
+
+def parquet_frame(source: Path | bytes, where: str) -> polars.DataFrame:
+    """Return the table of a Parquet file, or of its content.
+
+    Raises:
+        InputError: it is no Parquet, or cannot be read.
+
+    """
+    import polars
+
+    try:
+        return polars.read_parquet(source)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        hint = "Write the file again, or convert it to JSON lines."
+        raise InputError(f"not Parquet: {str(error).splitlines()[0]}", where=where, hint=hint) from None
 
 
 def _short(error: Exception) -> str:
@@ -164,7 +228,7 @@ def _parses(text: str) -> bool:
         return False
 
 
-def text_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def text_field(row: Row, names: Sequence[str], where: str) -> str:
     """Return the first of ``names`` that ``row`` has, as text.
 
     Raises:
@@ -178,7 +242,7 @@ def text_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
     return str(row[name])
 
 
-def label_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> int:
+def label_field(row: Row, names: Sequence[str], where: str) -> int:
     """Return the first of ``names`` that ``row`` has, as 0 or 1 (``false`` and ``true`` count).
 
     Raises:
@@ -197,7 +261,7 @@ def label_field(row: Mapping[str, Any], names: Sequence[str], where: str) -> int
     )
 
 
-def first_present(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+def first_present(row: Row, names: Sequence[str], where: str) -> str:
     """Return the first of ``names`` that ``row`` has, null not counting.
 
     Raises:
@@ -211,5 +275,5 @@ def first_present(row: Mapping[str, Any], names: Sequence[str], where: str) -> s
     raise InputError(f"no field {wanted}", where=where, hint=f"Fields here: {_fields(row)}.")
 
 
-def _fields(row: Mapping[str, Any]) -> str:
+def _fields(row: Row) -> str:
     return ", ".join(sorted(map(str, row))) or "none"
