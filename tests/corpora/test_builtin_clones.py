@@ -7,7 +7,7 @@ import pytest
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.builtin_clones import FLOOR, Mix, builtin_clones, check_floor, split_by_group
-from durometer.corpora.functions import Function, harvest, read_function, standard_library
+from durometer.corpora.functions import Function, harvest, read_function, source_tree
 from durometer.errors import InputError
 from durometer.tasks.clone import CloneDetection
 
@@ -121,7 +121,7 @@ def test_split_by_group_keeps_groups_whole() -> None:
 
 @pytest.mark.slow
 def test_the_whole_library_gives_enough_and_a_floor_in_range() -> None:
-    assert len(harvest(standard_library())) > 4000
+    assert len(harvest(source_tree("stdlib"))) > 4000
     corpus = builtin_clones(pairs=1500, seed=1)
     floor = CloneDetection().floor(corpus.splits["train"], corpus.splits["test"])
     assert 0.60 <= floor["auc"] <= 0.82

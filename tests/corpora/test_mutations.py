@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from durometer.corpora.functions import harvest, read_function, standard_library
+from durometer.corpora.functions import harvest, read_function, source_tree
 from durometer.corpora.mutations import mutate
 from durometer.corpora.syntax import confined, counted, independent, negated, pure
 from durometer.rng import stream
@@ -146,14 +146,14 @@ def test_predicates() -> None:
 
 
 def test_real_functions_survive_every_rewrite() -> None:
-    for i, function in enumerate(harvest(standard_library(), max_functions=200, seed=9)):
+    for i, function in enumerate(harvest(source_tree("stdlib"), max_functions=200, seed=9)):
         text = mutate(function.source, stream(i), rate=1.0, renames={}, name=function.name)
         assert ast.unparse(ast.parse(text)) == text
 
 
 def test_harvest_is_ordered_sized_and_unique() -> None:
-    functions = harvest(standard_library(), max_functions=150, seed=2, max_tokens=120)
-    assert functions == harvest(standard_library(), max_functions=150, seed=2, max_tokens=120)
+    functions = harvest(source_tree("stdlib"), max_functions=150, seed=2, max_tokens=120)
+    assert functions == harvest(source_tree("stdlib"), max_functions=150, seed=2, max_tokens=120)
     assert all(30 <= len(f.tokens) <= 120 and len(f.names) >= 2 for f in functions)
     assert len({f.shape for f in functions}) == len(functions)
     assert len({f.group for f in functions}) >= 10

@@ -13,25 +13,24 @@ Functions are split by top-level module before pairs are made, so that no module
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.functions import Function, harvest, standard_library
+from durometer.corpora.functions import Function, harvest, interpreter, source_tree
 from durometer.corpora.mutations import mutate
 from durometer.corpora.overlap import fit_tfidf, pair_auc, pair_cosines, pair_texts
+from durometer.corpora.splits import SPLITS
 from durometer.errors import InputError
 from durometer.rng import stream
 from durometer.types import Sample, content_hash
 
 FLOOR = (0.65, 0.80)
-SPLITS = ("train", "valid", "test")
 SHARES = (0.65, 0.10, 0.25)  # of the functions
 # A negative comes from the nearest functions whose lengths differ by at most a tenth (or the length
 # would tell the label), and none more alike than this, which would be a true clone.
@@ -159,14 +158,15 @@ def builtin_clones(
             outside 0.65 to 0.80 on the pairs.
 
     """
-    functions = harvest(standard_library(), max_tokens=max_tokens, max_functions=max_functions, seed=seed)
+    root = source_tree("stdlib")
+    functions = harvest(root, max_tokens=max_tokens, max_functions=max_functions, seed=seed)
     counts = (pairs, valid_pairs or -(-pairs // 8), test_pairs or -(-pairs // 4))
     divided = split_by_group(functions, seed)
     for split, members in divided.items():
         if len(members) < 20:
             raise InputError(
                 f"only {len(members)} functions for the {split} split",
-                where=str(standard_library()),
+                where=str(root),
                 hint="Raise max_functions, or install the standard library's sources.",
             )
     vectorizer = fit_tfidf([f.source for f in divided["train"]])
@@ -181,9 +181,8 @@ def builtin_clones(
                 break
     floors = measure_floors(splits)
     check_floor(floors)
-    version = ".".join(map(str, sys.version_info[:3]))
     notes = {
-        "source": f"standard library of {sys.implementation.name} {version}",
+        "source": f"standard library of {interpreter()}",
         "functions": f"{len(functions)} (content {content_hash(*(f.source for f in functions))})",
         "floor_auc": f"{floors['test']:.3f} test, {floors['all splits']:.3f} all splits (TF-IDF cosine)",
         "floor_length_auc": f"{floors['length']:.3f} all splits (difference of lengths)",
@@ -261,10 +260,8 @@ def check_floor(floors: Mapping[str, float]) -> None:
 
 def _neighbours(functions: Sequence[Function]) -> list[list[int]]:
     """Return the nearest functions of each by TF-IDF cosine, without those that are clones of it."""
-    vectors, shapes = (
-        _vectors([f.source for f in functions]),
-        _vectors([" ".join(f.shape) for f in functions]),
-    )
+    texts, hidden = [f.source for f in functions], [" ".join(f.shape) for f in functions]
+    vectors, shapes = (fit_tfidf(each).transform(each) for each in (texts, hidden))
     lengths = np.array([len(f.tokens) for f in functions], dtype=np.float64)
     result: list[list[int]] = []
     for start in range(0, len(functions), 512):
@@ -278,7 +275,3 @@ def _neighbours(functions: Sequence[Function]) -> list[list[int]]:
         order = np.argsort(-near, axis=1, kind="stable")[:, :NEIGHBOURS]
         result += [[int(j) for j in row if near[i, j] > 0] for i, row in enumerate(order)]
     return result
-
-
-def _vectors(texts: Sequence[str]) -> Any:
-    return fit_tfidf(texts).transform(texts)

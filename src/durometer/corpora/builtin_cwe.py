@@ -24,13 +24,13 @@ from pydantic import PositiveInt
 from durometer.corpora.base import Corpus
 from durometer.corpora.cwe_flows import FLOWS
 from durometer.corpora.cwe_text import Writer
+from durometer.corpora.splits import SPLITS
 from durometer.corpora.weaknesses import LANGUAGES, WEAKNESSES, Weakness
 from durometer.errors import InputError
 from durometer.rng import stream
 from durometer.types import Sample
 
 CEILING = 0.80
-SPLITS = ("train", "valid", "test")
 
 
 def builtin_cwe(

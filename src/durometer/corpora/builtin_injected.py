@@ -19,7 +19,6 @@ an AUC of 0.58 for the length, on CPython 3.11), and more than 0.80 for a bag of
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,11 +27,12 @@ import numpy as np
 from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
-from durometer.corpora.builtin_clones import SPLITS, split_by_group
+from durometer.corpora.builtin_clones import split_by_group
 from durometer.corpora.builtin_cwe import CEILING, bigram_accuracy
-from durometer.corpora.functions import Function, FunctionNode, harvest, source_tree
+from durometer.corpora.functions import Function, harvest, interpreter, source_tree
 from durometer.corpora.overlap import pair_auc
-from durometer.corpora.syntax import is_store, names_in
+from durometer.corpora.splits import SPLITS
+from durometer.corpora.syntax import FunctionNode, is_store, names_in
 from durometer.errors import InputError
 from durometer.rng import stream
 from durometer.types import Sample, content_hash
@@ -99,9 +99,8 @@ def builtin_injected(
         what = f"a bag of bigrams reaches accuracy {floor:.3f}, more than {max_bigram_accuracy}"
         raise InputError(what, where="builtin injected", hint="Take more pairs or another seed.")
     lengths = np.array([-len(sample.code) for sample in splits["test"]], dtype=np.float64)
-    version = ".".join(map(str, sys.version_info[:3]))
     notes = {
-        "source": f"{source}, {sys.implementation.name} {version}",
+        "source": f"{source}, {interpreter()}",
         "injected": "guards were removed from real functions; nobody found these flaws in the wild",
         "functions": f"{len(found)} guarded (content {content_hash(*(f.without for f in found))})",
         "floor_accuracy": f"{floor:.3f} (bag of bigrams, modules held out)",

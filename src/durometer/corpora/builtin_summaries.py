@@ -11,15 +11,12 @@ copies of modules).
 from __future__ import annotations
 
 import re
-import sys
-import sysconfig
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.builtin_clones import split_by_group
-from durometer.corpora.functions import Function, harvest, standard_library
+from durometer.corpora.functions import Function, harvest, interpreter, source_tree
 from durometer.corpora.summaries import first_paragraph
 from durometer.errors import InputError
 from durometer.types import Sample, content_hash
@@ -62,31 +59,24 @@ def builtin_summaries(
         InputError: an unknown source, or too few documented functions.
 
     """
-    roots: dict[str, Path] = {"stdlib": standard_library(), "installed": Path(sysconfig.get_path("purelib"))}
-    if source not in (*roots, "both"):
-        raise InputError(
-            f"unknown source {source!r}", where="builtin summaries", hint=f"Known: {', '.join(roots)}, both."
-        )
     size: dict[str, Any] = {"max_tokens": max_tokens, "max_functions": documented or max_functions}
-    trees = {
-        name: [
+    trees = [
+        [
             (function, summary)
             for function in harvest(root, min_tokens=15, **size, seed=seed, documented=documented is not None)
             if (summary := summary_of(function.docstring))
             and (not named or stems(function.name) & stems(summary))
         ]
-        for name, root in roots.items()
-        if source in (name, "both")
-    }
-    splits = _divided(*trees.values(), seed=seed, where=source)
+        for root in map(source_tree, ("stdlib", "installed") if source == "both" else (source,))
+    ]
+    splits = _divided(*trees, seed=seed, where=source)
     test = splits["test"]
     if test_samples is not None and test_samples < len(test):
         step = len(test) / test_samples
         splits["test"] = tuple(test[int(i * step)] for i in range(test_samples))
-    version = ".".join(map(str, sys.version_info[:3]))
-    usable = [function for tree in trees.values() for function, _ in tree]
+    usable = [function for tree in trees for function, _ in tree]
     notes = {
-        "source": f"{source}, {sys.implementation.name} {version}",
+        "source": f"{source}, {interpreter()}",
         "functions": f"{len(usable)} documented (content {content_hash(*(f.source for f in usable))})",
     }
     if named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,18 +16,7 @@ VERBS = tuple(NEUTRAL_VERBS.split())
 TYPES = {"java": {"text": "String", "number": "int"}, "c": {"text": "const char *", "number": "int"}}
 FLAGS = {"java": "boolean {} = true", "c": "int {} = 1", "python": "{} = True"}
 ARRAYS = {"java": "{0}[] {1} = new {0}[2]", "c": "{0} {1}[2]", "python": "{1} = [None, None]"}
-UNLESS = "if (!{0})"
-LEAVING = {"java": (UNLESS, "return"), "c": (UNLESS, "return"), "python": ("if not ({0})", "return")}
-REFUSING = {
-    "java": (UNLESS, "throw new IllegalArgumentException()"),
-    "c": (UNLESS, "abort()"),
-    "python": ("if not ({0})", "raise ValueError"),
-}
-RETRYING = {
-    "java": ("while (!{0})", "{1}"),
-    "c": ("while (!{0})", "{1}"),
-    "python": ("while not ({0})", "{1}"),
-}
+ERRORS = {"java": "throw new IllegalArgumentException()", "c": "abort()", "python": "raise ValueError"}
 
 
 class Writer:
@@ -132,23 +121,22 @@ class Writer:
 
     def guard(self, name: str) -> None:
         """Leave the function unless ``name`` passes the check."""
-        self.block(LEAVING, self.check(name))
+        self.unless("if", self.check(name), "return")
 
     def refuse(self, name: str) -> None:
         """End in an error unless ``name`` passes the check."""
-        self.block(REFUSING, self.check(name))
+        self.unless("if", self.check(name), ERRORS[self.language])
 
     def retry(self, name: str) -> None:
         """Read ``name`` again until it passes the check."""
-        self.block(RETRYING, self.check(name), f"{name} = {self.source()}")
+        self.unless("while", self.check(name), f"{name} = {self.source()}")
 
-    def block(self, patterns: Mapping[str, tuple[str, str]], *parts: str) -> None:
-        """Write a statement that is opened by a condition and holds one other."""
-        opening, inner = (pattern.format(*parts) for pattern in patterns[self.language])
+    def unless(self, keyword: str, condition: str, statement: str) -> None:
+        """Write ``statement`` under ``keyword`` (``if`` or ``while``) and the negated condition."""
         if self.language == "python":
-            self.lines += [f"{opening}:", f"    {inner}"]
+            self.lines += [f"{keyword} not ({condition}):", f"    {statement}"]
         else:
-            self.lines += [f"{opening} {{", f"    {inner};", "}"]
+            self.lines += [f"{keyword} (!{condition}) {{", f"    {statement};", "}"]
 
     def branch(self, condition: str, yes: str, no: str) -> None:
         """Write the statement ``yes`` under ``condition``, else ``no``."""

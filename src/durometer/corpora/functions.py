@@ -15,11 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from durometer.corpora.syntax import message, parse_quietly
+from durometer.corpora.syntax import FunctionNode, message, parse_quietly
 from durometer.errors import InputError
 from durometer.rng import stream
-
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 # Absent from some installations (tests, IDLE, demos, Python 2 converter) or not the library itself;
 # ``encodings`` is mostly one template generated a hundred times.
@@ -54,23 +52,23 @@ class Function:
         return tuple("§" if token in hidden else token for token in self.tokens)
 
 
-def standard_library() -> Path:
-    """Return the folder of the running interpreter's standard library."""
-    return Path(sysconfig.get_path("stdlib"))
+def interpreter() -> str:
+    """Return name and version of the running interpreter, as in ``cpython 3.11.9``."""
+    return f"{sys.implementation.name} {'.'.join(map(str, sys.version_info[:3]))}"
 
 
 def source_tree(source: str) -> Path:
-    """Return the folder of ``stdlib`` or of the ``installed`` packages.
+    """Return the folder of the running interpreter's ``stdlib``, or of the ``installed`` packages.
 
     Raises:
         InputError: another name.
 
     """
-    trees = {"stdlib": standard_library(), "installed": Path(sysconfig.get_path("purelib"))}
-    if source not in trees:
-        known = ", ".join(trees)
+    places = {"stdlib": "stdlib", "installed": "purelib"}  # as ``sysconfig`` calls them
+    if source not in places:
+        known = ", ".join(places)
         raise InputError(f"unknown source {source!r}", where="built-in corpus", hint=f"Known: {known}.")
-    return trees[source]
+    return Path(sysconfig.get_path(places[source]))
 
 
 def python_files(root: Path) -> list[Path]:

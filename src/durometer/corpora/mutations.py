@@ -18,8 +18,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from durometer.corpora.functions import FunctionNode
 from durometer.corpora.syntax import (
+    FunctionNode,
     comprehensible,
     confined,
     counted,

@@ -27,9 +27,9 @@ from pydantic import PositiveInt
 
 from durometer.corpora.base import Corpus
 from durometer.corpora.builtin_clones import CLONE_COSINE
-from durometer.corpora.functions import Function, FunctionNode, python_files, read_function
+from durometer.corpora.functions import Function, python_files, read_function
 from durometer.corpora.overlap import fit_tfidf, pair_auc, pair_cosines, pair_texts
-from durometer.corpora.syntax import parse_quietly
+from durometer.corpora.syntax import FunctionNode, parse_quietly
 from durometer.errors import InputError, MissingExtraError
 from durometer.rng import stream
 from durometer.types import Sample, content_hash
@@ -45,7 +45,7 @@ NEAR = 5  # a negative is drawn from so many nearest functions
 LENGTH_RATIO = 1.6
 
 Pair = tuple[Function, Function]
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Definition = FunctionNode | ast.ClassDef
 
 
 def clones_algorithms(*, seed: int = 1) -> Corpus:
@@ -218,8 +218,9 @@ def _corpus(name: str, source: str, pairs: Sequence[Pair], seed: int) -> Corpus:
 
 def _nearest(pool: Sequence[Function], seed: int) -> Callable[[Function], Function | None]:
     """Return a function that draws a near function from another module, of about the same length."""
-    vectors = fit_tfidf([f.source for f in pool]).transform([f.source for f in pool])
-    place = {f.source: i for i, f in enumerate(pool)}
+    sources = [f.source for f in pool]
+    vectors = fit_tfidf(sources).transform(sources)
+    place = {source: i for i, source in enumerate(sources)}
     lengths = np.array([len(f.tokens) for f in pool], dtype=np.float64)
 
     def draw(function: Function) -> Function | None:

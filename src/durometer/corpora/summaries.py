@@ -15,7 +15,7 @@ from typing import Any
 from durometer.corpora.base import Corpus
 from durometer.corpora.files import Damage, json_lines, text_field
 from durometer.corpora.splits import read_splits
-from durometer.corpora.syntax import parse_quietly
+from durometer.corpora.syntax import FunctionNode, parse_quietly
 from durometer.errors import InputError
 from durometer.types import Sample
 
@@ -97,12 +97,10 @@ def first_paragraph(text: str) -> str:
 def without_docstring(source: str) -> str:
     """Return Python ``source`` without its function's docstring; untouched where it is no valid Python."""
     tree = parse_quietly(source)
-    node = tree.body[0] if tree and tree.body else None
-    if (
-        tree is None
-        or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        or ast.get_docstring(node) is None
-    ):
+    if tree is None or not tree.body:
+        return source
+    node = tree.body[0]
+    if not isinstance(node, FunctionNode) or ast.get_docstring(node) is None:
         return source
     first = node.body[0]
     rows = source.splitlines(keepends=True)

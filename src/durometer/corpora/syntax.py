@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeGuard
 
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
 OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
