@@ -31,6 +31,7 @@ def command(
 
     A variant fails when the whole interval of its paired difference lies beyond the limit.
     """
+    from dataclasses import asdict
     from json import dumps
 
     from durometer.report.gate import check_run, passed
@@ -47,7 +48,7 @@ def command(
             "limits": limits,
             "confidence": confidence,
             "strict": strict,
-            "checks": [check.as_dict() for check in checks],
+            "checks": [asdict(check) for check in checks],
         }
         print(dumps(record, indent=1))
     else:

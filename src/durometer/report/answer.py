@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.report.words import attack_name, interval, listing, measure_of, number, probability, ratio
+from durometer.stats.across import UNION
 
 Record = Mapping[str, Any]
-UNION = "union"
 SHOWN = 3  # detected differences that a sentence spells out; the table holds all
 
 

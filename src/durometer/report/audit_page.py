@@ -6,20 +6,17 @@ and programs are cut where the page says so.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from durometer.report.audit_tables import WORDS, Audited, AuditedFile, to_json, total
 from durometer.report.files import write_text
+from durometer.report.html import allowed, asset, environment
 
 EXAMPLES_PER_REASON = 6
 _LINES_AROUND = 14  # shown before and after the first offending line
@@ -59,28 +56,20 @@ def write_page(audited: Sequence[AuditedFile], path: Path) -> None:
 
 def page(audited: Sequence[AuditedFile]) -> str:
     """Return the page's HTML."""
-    templates = files("durometer.report").joinpath("templates")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.undefined = jinja2.StrictUndefined
-    environment.filters["visible"] = visible
-    style = templates.joinpath("audit.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    whole = total(audited)
-    template = environment.from_string(templates.joinpath("audit.html.j2").read_text("utf-8"))
-    return template.render(
+    templates = environment()
+    templates.filters["visible"] = visible
+    style, whole = asset("audit.css"), total(audited)
+    return templates.get_template("audit.html.j2").render(
         style=Markup(style),
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src {allowed(style)}; base-uri 'none'; form-action 'none'",
         files=[to_json(file) for file in audited],
         whole=to_json(whole),
-        sections=[(name, WORDS[name], count, examples(whole, name)) for name, count in _classes(whole)],
-        words=WORDS,
+        sections=[
+            (name, WORDS[name], count, examples(whole, name))
+            for classes in (whole.tally.reasons, whole.tally.notes)
+            for name, count in classes.items()
+        ],
     )
-
-
-def _classes(file: AuditedFile) -> Iterator[tuple[str, int]]:
-    counts = file.tally
-    yield from counts.reasons.items()
-    yield from counts.notes.items()
 
 
 def examples(file: AuditedFile, name: str) -> list[Pair]:

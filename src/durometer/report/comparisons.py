@@ -7,10 +7,10 @@ from contextlib import suppress
 import polars as pl
 
 from durometer.errors import UnknownNameError
-from durometer.report.records import ORIGINAL, Record, plain, rate
+from durometer.report.records import Record, plain, rate
 from durometer.stats.across import UNION, union_of_attacks
 from durometer.stats.bootstrap import CONFIDENCE
-from durometer.stats.frame import CELL_COLUMNS
+from durometer.stats.frame import CELL_COLUMNS, ORIGINAL
 from durometer.stats.paired import Comparison, Measure, adjust, compare, compare_predictions
 from durometer.study.view import RunView, VariantRecord
 from durometer.tasks.base import TASKS

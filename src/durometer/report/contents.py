@@ -10,7 +10,7 @@ from durometer.report.curves import budget_table
 from durometer.report.efficiency import efficiency_table
 from durometer.report.heat import transfer_table
 from durometer.report.ranking import ranks_table
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, ratio_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, ratio_cell, text_columns
 
 Record = Mapping[str, Any]
 
@@ -100,7 +100,7 @@ def grid_table(results: Record) -> Table:
     keys = [key for key in GRID if key not in empty]
     columns = (
         *_names(cells),
-        Column("attack", "Attack", numeric=False),
+        *text_columns("attack"),
         *(_measure(key) for key in keys),
         Column("attacked", "n", "Attackable samples: the denominator of ASR"),
     )
@@ -135,8 +135,7 @@ def seeds_table(results: Record) -> Table:
     """Return the measures that vary most with the seed, as mean and interval over seeds."""
     columns = (
         *_names(results["seeds"]),
-        Column("attack", "Attack", numeric=False),
-        Column("measure", "Measure", numeric=False),
+        *text_columns("attack", "measure"),
         Column("value", "Mean over seeds"),
         Column("standard_deviation", "Standard deviation", "Between seeds"),
         Column("seeds", "Seeds"),
@@ -162,8 +161,7 @@ def comparisons_table(results: Record, sides: tuple[str, str] = ("Original", "Va
     """Return each variant against its original (or run B against run A), paired on the same samples."""
     columns = (
         *_names(results["comparisons"]),
-        Column("attack", "Attack", numeric=False),
-        Column("measure", "Measure", numeric=False),
+        *text_columns("attack", "measure"),
         Column("baseline", sides[0]),
         Column("compressed", sides[1]),
         Column(
@@ -217,9 +215,7 @@ def effects_table(results: Record) -> Table:
     found = _ordered(results, results["rank_comparisons"])
     columns = (
         *_names(found),
-        Column("attack", "Attack", numeric=False),
-        Column("measure", "Measure", numeric=False),
-        Column("unit", "Unit", numeric=False),
+        *text_columns("attack", "measure", "unit"),
         Column("baseline", "Original", "Median"),
         Column("compressed", "Variant", "Median"),
         Column("median_difference", "Difference", "Median of variant minus original"),
@@ -303,7 +299,7 @@ def validity_table(results: Record) -> Table:
     """Return how the rows of each cell ended, and why those that were neither broken nor withstood."""
     columns = (
         *_names(results["cells"]),
-        Column("attack", "Attack", numeric=False),
+        *text_columns("attack"),
         *_seed_column(results),
         *(
             Column(status, status.capitalize(), meaning.capitalize())
@@ -372,7 +368,7 @@ def _measure(key: str) -> Column:
 def _names(records: Sequence[Record]) -> tuple[Column, ...]:
     """Return the columns that name a record: a task or victim that never varies has no column."""
     keys = [key for key in ("task", "victim") if len({record[key] for record in records}) > 1]
-    return tuple(Column(key, key.capitalize(), numeric=False) for key in [*keys, "variant"])
+    return text_columns(*keys, "variant")
 
 
 def _name_cells(records: Sequence[Record], record: Record) -> tuple[Cell, ...]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, text_columns
 
 Record = Mapping[str, Any]
 WIDTH, HEIGHT = 860, 400
@@ -75,16 +75,14 @@ def marked(curve: Record) -> list[Record]:
 
 def budget_table(results: Record) -> Table:
     """Return what the marks of the curves say."""
-    names = ("task", "victim", "variant")
     columns = (
-        *(Column(key, key.capitalize(), numeric=False) for key in names),
-        Column("attack", "Attack", numeric=False),
+        *text_columns("task", "victim", "variant", "attack"),
         Column("queries", "Budget", "Queries that a sample may cost at most"),
         *(Column(key, words.MEASURES[key].label) for key in ("robust_accuracy", "asr")),
     )
     rows = tuple(
         (
-            *(Cell(curve[key]) for key in names),
+            *(Cell(curve[key]) for key in ("task", "victim", "variant")),
             Cell(words.attack_name(curve["attack"])),
             number_cell(point["queries"], 0),
             *(estimate_cell(key, point[key]) for key in ("robust_accuracy", "asr")),

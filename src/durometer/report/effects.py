@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from durometer.report.records import ORIGINAL, Record, plain
-from durometer.stats.frame import CELL_COLUMNS
+from durometer.report.records import Record, plain
+from durometer.stats.frame import CELL_COLUMNS, ORIGINAL
 from durometer.stats.measures import ATTACKED
 from durometer.stats.paired import holm
 from durometer.stats.ranks import compare_ranks

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from durometer.report.curves import budget_charts
 from durometer.report.files import write_bytes, write_text
 from durometer.report.frontier import frontiers
 from durometer.report.heat import transfer_charts
+from durometer.report.html import asset
 from durometer.report.ranking import rank_charts
 from durometer.report.tables import to_csv, to_latex
 
@@ -53,7 +53,7 @@ def figures(results: Record) -> Iterator[tuple[str, str]]:
 
 def standalone(picture: str) -> str:
     """Return an SVG of the page as one that needs no style sheet: light colours, sizes in the file."""
-    sheet = files("durometer.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    sheet = asset("page.css")
     colours = dict(re.findall(r"(--[\w-]+):\s*([^;]+);", sheet[: sheet.index("}")]))
     rules = re.findall(r"^\s*((?:\.[\w-]+|svg)[^{}\n]*\{[^{}\n]*\})", sheet, flags=re.MULTILINE)
     used = set(re.findall(r'class="([^"]+)"', picture))

@@ -15,7 +15,7 @@ of checks: a gate that looks at many cells should ask for a higher confidence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from durometer.errors import InputError
@@ -57,10 +57,6 @@ class Check:
             f"{words.number(self.worsening)} points ({words.interval(self.low, self.high)}; n = {self.n}), "
             f"allowed {words.number(self.limit)}"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-able values."""
-        return asdict(self)
 
 
 def check_run(view: RunView, limits: Mapping[str, float], confidence: float) -> list[Check]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import mark, svg, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell
+from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, text_columns
 
 Record = Mapping[str, Any]
 HEIGHT, TOP = 54, 62
@@ -63,7 +63,7 @@ def _cell(estimate: Record | None, source: str, target: str, x: float, y: float,
 def transfer_table(results: Record) -> Table:
     """Return the share of each variant's examples that break each other variant unchanged."""
     columns = (
-        *(Column(key, key.capitalize(), numeric=False) for key in ("task", "victim")),
+        *text_columns("task", "victim"),
         Column("source", "Found on", numeric=False),
         Column("target", "Shown to", numeric=False),
         Column("broken", "Broken", "Of the examples whose original the target gets right"),

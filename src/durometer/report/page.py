@@ -8,15 +8,11 @@ Data is in JSON blocks with every ``<`` escaped, which no browser executes, and 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import polars as pl
 from markupsafe import Markup, escape
 
@@ -26,6 +22,7 @@ from durometer.report.curves import budget_charts
 from durometer.report.examples import embedded_examples
 from durometer.report.frontier import frontiers, legend
 from durometer.report.heat import transfer_charts
+from durometer.report.html import allowed, asset, environment
 from durometer.report.ranking import rank_charts
 from durometer.report.tables import to_csv, to_latex
 
@@ -34,45 +31,42 @@ Record = Mapping[str, Any]
 
 def render_page(results: Record, outcomes: pl.DataFrame) -> str:
     """Return the page for ``results``; ``outcomes`` gives the examples."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = asset("page.css"), asset("page.js")
     policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        f"default-src 'none'; script-src {allowed(script)}; style-src {allowed(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
     tables = all_tables(results)
     exports = {t.id: {"csv": to_csv(t), "tex": to_latex(t)} for t in tables}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("durometer.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("page.html.j2").render(
-        policy=policy,
-        style=Markup(style),
-        script=Markup(script),
-        results=results,
-        words=words,
-        evidence=evidence,
-        tables={table.id: table for table in tables},
-        charts=frontiers(results),
-        curves=budget_charts(results),
-        transfers=transfer_charts(results),
-        rankings=rank_charts(results),
-        legend=legend(results),
-        methods=_flat(results["config"]),
-        provenance=_flat(results["provenance"]),
-        corpora=_flat(results["corpora"]) + _floors(results["floors"]),
-        timings=[(stage, words.number(value)) for stage, value in results["timings_seconds"].items()],
-        data={
-            "results-data": json_block(results),
-            "examples-data": json_block(embedded_examples(outcomes)),
-            "exports-data": json_block(exports),
-            "words-data": json_block(
-                {"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES, "classes": results["classes"]}
-            ),
-        },
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            policy=policy,
+            style=Markup(style),
+            script=Markup(script),
+            results=results,
+            words=words,
+            evidence=evidence,
+            tables={table.id: table for table in tables},
+            charts=frontiers(results),
+            curves=budget_charts(results),
+            transfers=transfer_charts(results),
+            rankings=rank_charts(results),
+            legend=legend(results),
+            methods=_flat(results["config"]),
+            provenance=_flat(results["provenance"]),
+            corpora=_flat(results["corpora"]) + _floors(results["floors"]),
+            timings=[(stage, words.number(value)) for stage, value in results["timings_seconds"].items()],
+            data={
+                "results-data": json_block(results),
+                "examples-data": json_block(embedded_examples(outcomes)),
+                "exports-data": json_block(exports),
+                "words-data": json_block(
+                    {"statuses": words.STATUSES, "attacks": words.ATTACK_NAMES, "classes": results["classes"]}
+                ),
+            },
+        )
     )
 
 
@@ -90,14 +84,6 @@ def json_block(thing: object) -> Markup:
     """Return ``thing`` as JSON that is safe inside a script element, whatever text it holds."""
     text = json.dumps(thing, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _asset(name: str) -> str:
-    return files("durometer.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _floors(floors: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:

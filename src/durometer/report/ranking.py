@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import Scale, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table, number_cell
+from durometer.report.tables import Cell, Column, Table, number_cell, text_columns
 
 Record = Mapping[str, Any]
 WIDTH, TOP, STEP = 860, 74, 24
@@ -64,8 +64,7 @@ def _diagram(ranks: Record) -> Markup:
 def ranks_table(results: Record) -> Table:
     """Return the mean ranks behind the critical-difference diagrams."""
     columns = (
-        Column("measure", "Measure", numeric=False),
-        Column("variant", "Variant", numeric=False),
+        *text_columns("measure", "variant"),
         Column("mean_rank", "Mean rank", "1 is the most robust"),
         Column("critical_difference", "Critical difference", "Nemenyi, level 0.05"),
         Column("p", "Friedman p", "That all variants rank alike"),

@@ -9,7 +9,6 @@ from typing import Any
 from durometer.stats.bootstrap import Estimate
 from durometer.stats.measures import CellMeasures
 
-ORIGINAL = "original"
 RATES = ("accuracy", "robust_accuracy", "asr", "icr", "tcr")
 AMOUNTS = ("amq_success", "amq_attacked", "aed", "acs")
 Record = dict[str, Any]

@@ -15,13 +15,13 @@ import polars as pl
 
 from durometer.report.files import write_bytes
 from durometer.report.records import Record
-from durometer.report.transfer import parquet_bytes
 from durometer.stats.frame import CELL_COLUMNS
 from durometer.stats.measures import BROKEN
 from durometer.stats.reference import Encode, code_similarities
 from durometer.study.artefacts import Artefacts
 from durometer.study.cells import read_outcomes
 from durometer.study.make import load_victim, task_of
+from durometer.study.parts import parquet_bytes
 from durometer.study.plan import Node
 from durometer.study.store import load_plan
 

@@ -43,6 +43,11 @@ class Column:
     prose: bool = False  # long text, which may wrap
 
 
+def text_columns(*keys: str) -> tuple[Column, ...]:
+    """Return columns of words that are headed by their keys."""
+    return tuple(Column(key, key.capitalize(), numeric=False) for key in keys)
+
+
 @dataclass(frozen=True)
 class Table:
     """A captioned table; every row has one cell per column."""

@@ -21,6 +21,7 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.cells import read_outcomes
 from durometer.study.corpusfile import read_samples
 from durometer.study.make import load_victim, task_of
+from durometer.study.parts import parquet_bytes
 from durometer.study.plan import Node
 from durometer.study.store import load_plan
 from durometer.types import Sample
@@ -112,12 +113,3 @@ def _right(victim: Any, samples: list[Sample]) -> list[bool]:
         batch = samples[start : start + ROWS]
         answers += [a.label == s.label for a, s in zip(victim.predict(batch), batch, strict=True)]
     return answers
-
-
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    """Return ``frame`` as a Parquet file."""
-    import io
-
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 MINUS, THIN, DASH = "\N{MINUS SIGN}", "\N{THIN SPACE}", "\N{EN DASH}"
-Estimate = Mapping[str, float | int | None]  # value, low, high, n
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,3 @@ def milliseconds(value: float | None) -> str:
 def listing(items: list[str]) -> str:
     """Return ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
-def is_number(value: object) -> bool:
-    """Whether ``value`` is a finite number (booleans are not)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -24,6 +24,7 @@ class CellKey:
     seed: int
 
 
+ORIGINAL = "original"  # the variant that is not compressed
 CELL_COLUMNS = ("task", "victim", "variant", "attack", "seed")
 SCHEMA: dict[str, pl.DataType] = {
     "task": pl.String(),

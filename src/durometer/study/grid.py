@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from durometer.corpora.files import files_of
 from durometer.registry import Registry
+from durometer.stats.frame import ORIGINAL
 from durometer.study.config import (
     AttackConfig,
     CandidateConfig,
@@ -23,7 +24,6 @@ from durometer.study.config import (
 )
 from durometer.study.source import FieldPath, Source, explain, suggest
 
-ORIGINAL = "original"
 DEFAULT_CORPORA: dict[str, tuple[str, dict[str, int]]] = {
     "clone": ("builtin-clones", {"pairs": 4000, "seed": 1}),
     "vulnerability": ("builtin-cwe", {"pairs": 2000, "seed": 1}),

@@ -19,10 +19,10 @@ from typing import Any
 
 from durometer.corpora.files import files_of
 from durometer.errors import ConfigurationError, InputError
-from durometer.stats.frame import CellKey
+from durometer.stats.frame import ORIGINAL, CellKey
 from durometer.study.config import StudyConfig, TaskConfig, VariantConfig, VictimConfig, canonical_json
 from durometer.study.essence import essential_attack, essential_step, essential_training
-from durometer.study.grid import ORIGINAL, needs_candidates
+from durometer.study.grid import needs_candidates
 from durometer.types import content_hash
 
 _Recipe = tuple[str, dict[str, Any], dict[str, Any]]  # name, hashed configuration, hints
