@@ -56,7 +56,7 @@ def run_cell(size: str, task_name: str, architecture: str) -> dict[str, Any]:
     """Train and evaluate one cell in this process."""
     import torch
 
-    from durometer.study.corpusfile import load_corpus
+    from durometer.corpora.spec import parse_spec
     from durometer.tasks.base import TASKS as REGISTERED
     from durometer.victims.oracle import Oracle
     from durometer.victims.presets import preset
@@ -67,7 +67,7 @@ def run_cell(size: str, task_name: str, architecture: str) -> dict[str, Any]:
     started, cpu = time.monotonic(), time.process_time()
     task = REGISTERED.get(task_name)()
     options = {"seed": 1, **CORPORA[size][task_name]}
-    corpus = load_corpus(READERS[task_name], "", "", task_name, options)
+    corpus = parse_spec(READERS[task_name]).read(task_name, options)
     if task.kind == "generation":
         shape, plan = preset(f"{size}-summarizer")
         shape = shape.model_copy(update={"architecture": architecture})

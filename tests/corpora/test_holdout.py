@@ -14,15 +14,14 @@ from durometer.corpora.holdout import hold_out_cwe
 from durometer.corpora.spec import parse_spec
 from durometer.errors import InputError
 from durometer.study.config import StudyConfig
-from durometer.study.corpusfile import load_corpus
 from durometer.types import Sample
 
-OPTIONS = {"pairs": 60, "seed": 1}
+CWES, OPTIONS = parse_spec("builtin-cwe"), {"pairs": 60, "seed": 1}
 
 
 def test_the_weakness_is_in_the_test_split_and_nowhere_else() -> None:
-    whole = load_corpus("builtin-cwe", "", "", "vulnerability", OPTIONS)
-    corpus = load_corpus("builtin-cwe", "", "", "vulnerability", {**OPTIONS, "hold_out_cwe": "CWE-89"})
+    whole = CWES.read("vulnerability", OPTIONS)
+    corpus = CWES.read("vulnerability", {**OPTIONS, "hold_out_cwe": "CWE-89"})
     assert {s.meta["cwe"] for s in corpus.splits["test"]} == {"89"}
     others = {s.meta["cwe"] for split in ("train", "valid") for s in corpus.splits[split]}
     assert "89" not in others
@@ -37,7 +36,7 @@ def test_the_weakness_is_in_the_test_split_and_nowhere_else() -> None:
 @pytest.mark.parametrize("cwe", ["CWE-4711", "none"])
 def test_an_unknown_weakness_is_refused_with_the_known_ones(cwe: str) -> None:
     with pytest.raises(InputError, match=r"the data has .*89"):
-        load_corpus("builtin-cwe", "", "", "vulnerability", {**OPTIONS, "hold_out_cwe": cwe})
+        CWES.read("vulnerability", {**OPTIONS, "hold_out_cwe": cwe})
     toy = Corpus("toy", "vulnerability", {"test": [Sample(id="1", code="x = 1", language="python", label=0)]})
     with pytest.raises(InputError, match="the data has none"):
         hold_out_cwe(toy, cwe)
@@ -45,7 +44,7 @@ def test_an_unknown_weakness_is_refused_with_the_known_ones(cwe: str) -> None:
 
 def test_data_in_one_piece_and_the_verbs(tmp_path: Path) -> None:
     """A file of one split: what is not held out is what the floor and the training learn from."""
-    whole = load_corpus("builtin-cwe", "", "", "vulnerability", OPTIONS)
+    whole = CWES.read("vulnerability", OPTIONS)
     (tmp_path / "all").mkdir()
     for split, samples in whole.splits.items():
         rows = [

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from durometer.cli import app
-from durometer.study.corpusfile import load_corpus, write_corpus
+from durometer.corpora.spec import parse_spec
+from durometer.study.corpusfile import write_corpus
 from durometer.victims.load import load_victim
 
 CORPORA: dict[str, tuple[str, dict[str, Any]]] = {
@@ -28,7 +29,7 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     task = request.param
     reader, options = CORPORA[task]
     folder: Path = tmp_path_factory.mktemp(task)
-    write_corpus(load_corpus(reader, "", "", task, {"seed": 1, **options}), folder)
+    write_corpus(parse_spec(reader).read(task, {"seed": 1, **options}), folder)
     return task, folder
 
 
@@ -62,7 +63,7 @@ def test_it_is_trained_evaluated_and_attacked(
     assert all(0 <= numbers[key] <= 1 for key in (measure, *(["accuracy", "f1"] * (measure == "auc"))))
     if task == "clone":  # the one task that so small a network learns by heart in so few steps
         assert evaluated(out, task, f"jsonl:{folder}#train", "--limit", 40)["auc"] > 0.8
-    test = load_corpus("jsonl", str(folder), "test", task, {}).splits["test"][:6]
+    test = parse_spec(f"jsonl:{folder}#test").read(task).splits["test"][:6]
     victim = load_victim(out)
     victim.save(tmp_path / "copy")
     answers = victim.predict(test)

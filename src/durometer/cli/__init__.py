@@ -41,15 +41,8 @@ VERBS: dict[str, str] = {
     "ls": "List what durometer knows: attacks, compressions, tasks, …",
     "doctor": "Check this machine: versions, memory, compilers, numerics.",
 }
-UNEXPLAINED_OS_ERRORS = {
-    errno.ENOSPC: "the disk is full. Free some space and run the same command again: finished work is kept.",
-    errno.EDQUOT: "the disk quota is used up. Free some space and run the same command again.",
-    errno.EROFS: "the file system is read-only. Choose another folder with --out.",
-    errno.EACCES: "permission denied. Choose another folder with --out, or change its permissions.",
-    errno.EPERM: "operation not permitted. Choose another folder with --out.",
-    errno.EEXIST: "there is a file where a folder is needed. Choose another folder with --out.",
-    errno.ENOTDIR: "a part of this path is a file, not a folder. Choose another folder with --out.",
-}
+# What a disk or a folder can do to any verb; anything else that reaches the top is a bug of ours.
+NO_BUGS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 def _typer_app(function: Callable[..., Any], name: str, summary: str | None) -> Any:
@@ -97,9 +90,11 @@ class LazyGroup(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(141) from None
         except OSError as error:
-            explanation = UNEXPLAINED_OS_ERRORS.get(error.errno or 0)
-            if explanation is None:
+            if error.errno not in NO_BUGS:
                 raise
+            from durometer.durable import HINTS
+
+            explanation = "{}. {}".format(*HINTS[error.errno])
             _complain(f"{error.filename}: {explanation}" if error.filename else explanation)
             raise SystemExit(1) from None
         except (MemoryError, RuntimeError) as error:

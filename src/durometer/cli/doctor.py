@@ -50,13 +50,13 @@ def versions() -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """Return cores, memory and disk, as far as this process may use them."""
     from durometer.study.provenance import processor
+    from durometer.study.sizing import memory_bytes
 
-    page = os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * page / 1e9, 1),
-        "memory_available_gb": round(os.sysconf("SC_AVPHYS_PAGES") * page / 1e9, 1),
+        "memory_gb": round(memory_bytes() / 1e9, 1),
+        "memory_available_gb": round(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
         "disk_free_gb": round(shutil.disk_usage(".").free / 1e9, 1),
     }
 

@@ -25,6 +25,7 @@ from durometer.study.messages import Event, Task
 from durometer.study.sizing import gpus
 from durometer.study.worker import Workshop
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # in the environment of a worker
 Handle = Callable[[int, Event], None]
 
 
@@ -93,11 +94,7 @@ class Processes:
     def _start(self, slot: int) -> subprocess.Popen[bytes]:
         log = self.run / "log"
         log.mkdir(exist_ok=True)
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
+        environment = os.environ | ONE_THREAD | {"TOKENIZERS_PARALLELISM": "false"}
         names = gpus() if self.device == "cuda" else []
         if names:  # each worker sees one GPU, which is its "cuda"
             environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]

@@ -20,12 +20,8 @@ from durometer.study.plan import Node, Plan
 SNIPPET_IDS = {"clone": 256, "vulnerability": 400, "summarization": 200}  # means of the published data
 SUMMARY_TOKENS, BEAMS = 16, 10
 PYTHON_SECONDS = 0.0005  # a query: edits, checks, tokens
-MEMO_SHARE = {
-    "alert": 0.44,
-    "beam": 0.20,
-    "mhm": 0.14,
-    "wir_random": 0.22,
-}  # of queries, answered from memory
+# Of queries, answered from memory.
+MEMO_SHARE = {"alert": 0.44, "beam": 0.20, "mhm": 0.14, "wir_random": 0.22}
 TIMED_SECONDS, LEAST_PASSES = 0.1, 3
 GPU_ROWS = 16  # searched in lockstep
 NAMES = {  # of sizes in a checkpoint's config.json: RoBERTa's, GPT-2's, BART's

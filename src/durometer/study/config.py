@@ -27,7 +27,6 @@ from durometer.errors import ConfigurationError
 from durometer.study.source import HintedError, Source, explain, parse_yaml, read_yaml, suggest
 from durometer.types import content_hash
 
-VERSION = 1
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._+=,%()-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=80)]
 Options = dict[str, Any]
@@ -166,10 +165,10 @@ class TaskConfig(Strict):
     @field_validator("corpus")
     @classmethod
     def _readable(cls, corpus: str) -> str:
-        from durometer.study.corpusfile import known_corpora
+        from durometer.corpora.base import BUILTIN, CORPORA
 
         if corpus:
-            _known("corpus format", corpus.partition("#")[0].partition(":")[0], known_corpora())
+            _known("corpus format", corpus.partition("#")[0].partition(":")[0], (*BUILTIN, *CORPORA))
         return corpus
 
 

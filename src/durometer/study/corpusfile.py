@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from durometer.corpora.base import BUILTIN, CORPORA, Corpus
-from durometer.corpora.spec import CorpusSpec
+from durometer.corpora.base import Corpus
 from durometer.durable import explained
 from durometer.types import Sample
-
-
-def known_corpora() -> list[str]:
-    """Return the names that a study's ``corpus:`` may start with."""
-    return [*BUILTIN, *CORPORA]
-
-
-def load_corpus(
-    name: str, path: str, split: str, task: str, options: Mapping[str, Any], *, allow_download: bool = False
-) -> Corpus:
-    """Generate a built-in corpus, or read one with its reader.
-
-    Raises:
-        InputError: it cannot be read (with file and line), or an option is unknown.
-
-    """
-    return CorpusSpec(name, path, split or None).read(task, options, allow_download=allow_download)
 
 
 def write_corpus(corpus: Corpus, folder: Path) -> None:

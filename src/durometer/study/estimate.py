@@ -58,32 +58,33 @@ def estimate(
     others = [state for state in states.values() if state.node.kind != "cell"]
     rates = _Rates(cells, _other_cells(plan, artefacts), pace)
     queries = seconds = 0.0
-    sources: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    query_sources, speed_sources = Counter[str](), Counter[str]()
     for state in cells:
         left = state.total - state.done
         if left:
-            rate, rate_source = rates.queries(state.node)
-            cost, cost_source = rates.seconds(state.node)
-            sources[0][rate_source] += 1
-            sources[1][cost_source] += 1
+            rate, query_source = rates.queries(state.node)
+            cost, speed_source = rates.seconds(state.node)
+            query_sources[query_source] += 1
+            speed_sources[speed_source] += 1
             queries += left * rate
             seconds += left * rate * cost
-    unknown_queries = UNKNOWN in sources[0]
-    known_hours = not unknown_queries and UNKNOWN not in sources[1]
+    known_queries = UNKNOWN not in query_sources
+    known_hours = known_queries and UNKNOWN not in speed_sources
+    samples, done = (int(sum(getattr(state, name) for state in cells)) for name in ("total", "done"))
     return Estimate(
         cells=len(cells),
         cells_done=sum(state.status == "done" for state in cells),
-        samples=int(sum(state.total for state in cells)),
-        samples_done=int(sum(state.done for state in cells)),
+        samples=samples,
+        samples_done=done,
         artefacts=len(others),
         artefacts_done=sum(state.status == "done" for state in others),
-        queries=None if unknown_queries else queries,
+        queries=queries if known_queries else None,
         worker_hours=seconds / 3600 if known_hours else None,
         hours=seconds / 3600 / workers if known_hours else None,
-        disk_bytes=int(sum(state.total - state.done for state in cells)) * ROW_BYTES,
+        disk_bytes=(samples - done) * ROW_BYTES,
         memory_bytes=workers * worker_bytes,
-        basis=f"queries a sample: {_words(sources[0])}; seconds a query: {_words(sources[1])}"
-        if sources[0]
+        basis=f"queries a sample: {_words(query_sources)}; seconds a query: {_words(speed_sources)}"
+        if query_sources
         else "nothing is left to attack",
     )
 
@@ -98,8 +99,7 @@ def _other_cells(plan: Plan, artefacts: Artefacts) -> Iterator[Foreign]:
     """Yield finished cells that the folder holds and the plan does not, with their cost."""
     for folder in artefacts.folder.glob("cell-*"):
         if folder.name not in plan.nodes and (folder / META).exists():
-            meta = artefacts.read_json(folder.name, META)
-            node = Node(**{name: meta[name] for name in ("kind", "label", "config", "inputs", "hints")})
+            node = Node.from_json(artefacts.read_json(folder.name, META))
             yield node, artefacts.read_json(folder.name, "cost.json")
 
 

@@ -59,10 +59,9 @@ def export_run(run: Path, destination: Path) -> Exported:
             for name in plan.nodes:
                 if (run / "artefacts" / name / META).exists():
                     shutil.copytree(run / "artefacts" / name, temporary / "artefacts" / name)
-            if (
-                run / "candidates"
-            ).exists():  # names that a masked language model proposed: dear to make again
-                shutil.copytree(run / "candidates", temporary / "candidates")
+            candidates = run / "candidates"  # names from a masked language model: dear to make again
+            if candidates.exists():
+                shutil.copytree(candidates, temporary / "candidates")
             checksums = {str(p.relative_to(temporary)): file_sha256(p) for p in _files(temporary)}
             (temporary / MANIFEST).write_text(json.dumps(checksums, indent=1))
             size = sum(path.stat().st_size for path in _files(temporary))

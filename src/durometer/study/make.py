@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from durometer.corpora.spec import CorpusSpec
 from durometer.errors import InputError, RefusedError
 from durometer.study.artefacts import Artefacts
-from durometer.study.corpusfile import load_corpus, read_corpus, read_samples, write_corpus
+from durometer.study.corpusfile import read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
 from durometer.types import Outcome, Sample, content_hash
@@ -52,14 +53,8 @@ def make_corpus(bench: Bench, folder: Path) -> None:
     """Read or generate the data; measure the floor on it, which needs no model."""
     config = bench.node.config
     bench.news("reading", 0, 1, "")
-    corpus = load_corpus(
-        config["reader"],
-        bench.node.hints["path"],
-        config["split"],
-        config["task"],
-        config["options"],
-        allow_download=bench.allow_download,
-    )
+    spec = CorpusSpec(config["reader"], bench.node.hints["path"], config["split"] or None)
+    corpus = spec.read(config["task"], config["options"], allow_download=bench.allow_download)
     if not corpus.splits.get("test"):
         raise InputError("no test split to attack", where=corpus.name)
     write_corpus(corpus, folder)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,12 @@ class Node:
 
     def to_json(self) -> dict[str, Any]:
         """Return the node as plain data; :meth:`from_json` is the inverse."""
-        fields = ("kind", "label", "config", "inputs", "hints")
-        return {name: getattr(self, name) for name in fields}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Node:
-        """Return the node that :meth:`to_json` described."""
-        return cls(**data)
+        """Return the node that :meth:`to_json` described; what else ``data`` holds is left out."""
+        return cls(**{entry.name: data[entry.name] for entry in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import os
 import platform
 import socket
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 
 import durometer
 from durometer.study.config import MachineOptions, StudyConfig
+from durometer.study.sizing import memory_bytes
 from durometer.victims.cpu import cpu_capability
 
 PACKAGES = (
@@ -39,7 +41,7 @@ def environment(config: StudyConfig, machine: MachineOptions, command: str) -> d
         "processor": processor(),
         "cpu_capability": cpu_capability(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "memory_bytes": memory_bytes(),
         "host": socket.gethostname(),
         "backend": machine.backend,
         "device": machine.device,
@@ -57,13 +59,10 @@ def package_versions() -> dict[str, str | None]:
 
 def processor() -> str:
     """Return the processor's name as the system gives it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
     return platform.processor()
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from durometer.errors import extra
-from durometer.study.backends import Handle
+from durometer.study.backends import ONE_THREAD, Handle
 from durometer.study.messages import Event, Task
 
 PATIENCE_SECONDS = 60.0  # between looks at actors without news
@@ -54,7 +54,7 @@ class RayActors:
     def submit(self, slot: int, task: Task) -> None:
         """Send the task to the slot's actor, which is started when it is first needed, or was lost."""
         if slot not in self.actors:
-            self.actors[slot] = self.make_actor(str(self.run), self.device, dict(_threads()))
+            self.actors[slot] = self.make_actor(str(self.run), self.device, ONE_THREAD)
         method = self.actors[slot].do.options(num_returns="streaming")
         self.streams[method.remote(task.encode())] = slot
 
@@ -108,11 +108,6 @@ class Actor:
             yield event.encode()
             if event.kind in ("done", "failed", "died"):
                 return
-
-
-def _threads() -> Iterator[tuple[str, str]]:
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        yield name, "1"
 
 
 def _ray() -> Any:

@@ -12,7 +12,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from durometer.durable import explained
 from durometer.errors import StoreError, VictimError
@@ -193,14 +192,9 @@ class Runner:
         if any(Node.from_json(task.node).name == cell.node.name for task in self.running.values()):
             return
         parts = self.artefacts.work(cell.node)
-        state = self.states[cell.node.name]
-
-        def fill(folder: Path) -> None:
-            compact(parts, folder, cell.samples)
-
-        self.artefacts.make(cell.node, fill)
+        self.artefacts.make(cell.node, lambda folder: compact(parts, folder, cell.samples))
         del self.open_cells[cell.node.name]
-        state.status = "done"
+        self.states[cell.node.name].status = "done"
 
     def _note_seconds(self, node: Node, seconds: float) -> None:
         line = json.dumps({"artefact": node.name, "kind": node.kind, "label": node.label, "seconds": seconds})

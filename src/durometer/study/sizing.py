@@ -12,6 +12,11 @@ PROCESS_BYTES = 700_000_000  # torch, transformers and a small victim; measured 
 COPIES = 5  # of a checkpoint while it is trained: weights, gradients, two moments, and room for activations
 
 
+def memory_bytes() -> int:
+    """Return the physical memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def worker_bytes(config: StudyConfig | None) -> int:
     """Return the memory that one worker needs at most, by the largest checkpoint that the study names."""
     largest = max(map(_checkpoint_bytes, config.victims), default=0) if config else 0
@@ -49,8 +54,7 @@ def choose_workers(machine: MachineOptions, config: StudyConfig | None = None) -
     if machine.device == "cuda":
         count = max(1, len(gpus()))
         return count, f"{count} workers, one a GPU"
-    cores, each = len(os.sched_getaffinity(0)), worker_bytes(config)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cores, memory, each = len(os.sched_getaffinity(0)), memory_bytes(), worker_bytes(config)
     workers = max(1, min(cores, memory // each))
     return workers, (
         f"{workers} workers ({cores} cores, {memory / 1e9:.0f} GB of memory, {each / 1e9:.1f} GB each)"
