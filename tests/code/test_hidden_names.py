@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from durometer.code import parse, prove
+from durometer.code.audit import audit
 
 # Language, source, a name of it, and the source with that name called Q (None: it stays).
 RENAMES = [
@@ -109,6 +110,38 @@ RENAMES = [
     ("python", 'def f(x):\n    return t"{x}"\n', "x", None),
     ("python", "def f(x):\n    return `x`\n", "x", None),
     ("python", 'def f(x):\n    return f"{{x}} {x}"\n', "x", 'def f(Q):\n    return f"{{x}} {Q}"\n'),
+    ("python", 'def f(x, w):\n    return f"{x:{w=}}"\n', "w", None),
+    ("python", "def f():\n    (x): int\n    return x\n", "x", None),
+    ("python", "def f(x):\n    from os import *\n    return x\n", "x", None),
+    ("python", "def f(y):\n    print [x for x in y]\n    return x\n", "x", None),  # Python 2 leaks it
+    (
+        "python",
+        "def f(x, b):\n    match x:\n        case b.x: return x\n",
+        "x",
+        "def f(Q, b):\n    match Q:\n        case b.x: return Q\n",
+    ),
+    (
+        "python",
+        "def f(x):\n    class A:\n        nonlocal x\n        import x.y\n    return x\n",
+        "x",
+        None,
+    ),
+    ("python", "def f():\n    def g(x): return x\n    return Thread(target=g, kwargs={'x': 1})\n", "x", None),
+    ("python", "def f():\n    def g(x): return x\n    k = dict(x=1)\n    return g(**k)\n", "x", None),
+    (
+        "python",
+        "def f():\n    def g(x): return x\n    k['x'] = 1\n    return pool.apply(g, kwds=k)\n",
+        "x",
+        None,
+    ),
+    ("python", "def f(o):\n    def g(x): return x\n    o.cb = g\n    return o.cb(x=1)\n", "x", None),
+    ("python", "class A:\n    def __init_subclass__(cls, x): pass\nclass B(A, x=1): pass\n", "x", None),
+    ("python", "@option('--max-x')\ndef f(max_x):\n    return max_x\n", "max_x", None),
+    ("python", "@given(x=integers())\ndef f(x):\n    return x\n", "x", None),
+    ("python", "def f(x):\n    return inspect.signature(f).parameters['x']\n", "x", None),
+    ("python", "def f(df):\n    return duckdb.sql('select * from df')\n", "df", None),
+    ("javascript", "function f() { const g = () => 1; return g.name; }", "g", None),
+    ("javascript", "define(function(require) { return require('x'); })", "require", None),
 ]
 
 
@@ -128,6 +161,60 @@ def test_a_rename_takes_all_of_a_variable_and_nothing_else(
 BROKEN = [
     ("go", "func f(a int) { var t url.URL; _ = t }", "func f(url int) { var t url.URL; _ = t }"),
     ("go", "//go:noinline\nfunc f(a int) {}", "func f(a int) {}"),
+    ("go", "func (r *T[K]) m(a int) { }", "func (r *T[K]) m(K int) { }"),
+    (
+        "go",
+        "const X = 1\nfunc f() { const (a = X; b; c); _ = b }",
+        "const X = 1\nfunc f() { const (a = X; X; c); _ = X }",
+    ),
+    ("go", "func f(a int) { _ = a }", "func f(a\u203fb int) { _ = a\u203fb }"),
+    ("go", "func f(a int) int { return a }", "func f(a int) int { return /*\n*/ a }"),
+    ("go", "func f(a int) { g() }", "func f(a int) {\x0c g() }"),
+    ("go", '/*\nint x;\n*/\nimport "C"\nfunc f(a int) { }', 'import "C"\nfunc f(a int) { }'),
+    (
+        "python",
+        "def f(a, x): return a.query('a > @low'), x\n",
+        "def f(a, low): return a.query('a > @low'), low\n",
+    ),
+    ("python", "def f(x): return \ufb01, x\n", "def f(fi): return \ufb01, fi\n"),
+    (
+        "python",
+        "class A:\n    def f(self, a): return a + __b\n",
+        "class A:\n    def f(self, _A__b): return _A__b + __b\n",
+    ),
+    (
+        "python",
+        "def f(a):\n    match a:\n        case (1) as x: return x\n",
+        "def f(a):\n    match a:\n        case (1) as _: return _\n",
+    ),
+    ("python", "def f(a):\n    print a\n    b = 1\n", "def f(a):\n    print a\n    print = 1\n"),
+    ("python", 'def f(a): return f"{a=}"\n', 'def f(a): return f"{a = }"\n'),
+    ("python", 'def f(a): return f"{a} x  \\n"\n', 'def f(a): return f"{a} x \\n"\n'),
+    ("python", 'def f(a, w): return f"{a: {w}}"\n', 'def f(a, w): return f"{a:{w}}"\n'),
+    ("python", 'def f(a): return f"{a}{{ }}"\n', 'def f(a): return f"{a}{{}}"\n'),
+    ("python", "def f(a):\n    return a  # c\n", "def f(a):\n    return a  # c\r    g()\n"),
+    ("python", "def f(a):\n    a()\n    b()\n", "def f(a):\n    a()\n     b()\n"),
+    ("python", "def f(a):\n    a()\n", "def \n\tf(a):\n    a()\n"),
+    ("python", "def f(a):\n    a()\n    b()\n", "def f(a):\n    a()\n  \\\n    b()\n"),
+    (
+        "python",
+        "def f(a):\n    if a:\n        a()\n        b()\n",
+        "def f(a):\n    if a:\n        a()\n\tb()\n",
+    ),
+    ("python", "# coding: utf-8\nx = 'é'\n", "# coding: latin-1\nx = 'é'\n"),
+    ("javascript", "function f(a) { throw a; }", "function f(a) { throw /*\n*/ a; }"),
+    ("javascript", "function f(a) { return a; }", "function f(a) { return\u2028a; }"),
+    ("javascript", "const f = (a) => a", "const f = (a)\n=> a"),
+    (
+        "javascript",
+        "function f() { var b = 1; { function g(){} } return b; }",
+        "function f() { var g = 1; { function g(){} } return g; }",
+    ),
+    (
+        "javascript",
+        "function f() { { class C {} { var x; } } }",
+        "function f() { { class C {} { var C; } } }",
+    ),
     ("python", 'def f(a, b): return f"{a} {b}"\n', 'def f(a, b): return f"{a}  {b}"\n'),
     ("python", "def f(s, a): return super().f(a)\n", "def f(s, __class__): return super().f(__class__)\n"),
     ("javascript", "function f(a, b) { return `${a} ${b}`; }", "function f(a, b) { return `${a}\n${b}`; }"),
@@ -149,3 +236,31 @@ BROKEN = [
 def test_these_edits_are_refused(language: str, source: str, edited: str):
     assert prove(source, source, language).valid
     assert not prove(source, edited, language).valid
+    assert not audit(source, edited, language).valid
+
+
+AUDITED = [
+    ("javascript", "function f(a) { g('x  y', a); }", "function f(a) { g('x y', a); }"),
+    ("c", 'void f(int a) { g("x  y", a); }', 'void f(int a) { g("x y", a); }'),
+    ("javascript", "function f(x) { return {x}; }", "function f(y) { return {y}; }"),
+    ("javascript", "var x = 1; module.exports = {x};", "var y = 1; module.exports = {y};"),
+    ("python", 'def f(x):\n    return f"{x=}"\n', 'def f(y):\n    return f"{y=}"\n'),
+    ("python", "x = 1\n__all__ = ['x']\n", "y = 1\n__all__ = ['x']\n"),
+    (
+        "python",
+        "class A:\n    x = 1\n    def f(self): return self.x\n",
+        "class A:\n    y = 1\n    def f(self): return self.x\n",
+    ),
+    (
+        "go",
+        "func f() (r int) { { b := 1; _ = b; return } }",
+        "func f() (r int) { { r := 1; _ = r; return } }",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language", "source", "edited"), AUDITED)
+def test_the_auditor_does_not_settle_what_changes_the_program(language: str, source: str, edited: str):
+    """Blanks of literals are no layout, spellings that the program shows no matter of taste."""
+    assert audit(source, source, language).proven
+    assert not audit(source, edited, language).valid

@@ -112,7 +112,7 @@ def test_golden_node_names():
     node = Node(
         "cell", "any words", {"cell": {"task": "t"}, "attack": {"kind": "mhm"}}, {"model": "victim-0"}
     )
-    assert node.name == "cell-fef0d20ef04008b5"
+    assert node.name == "cell-8ffec057cd9d979c"
 
 
 def test_include_and_exclude():

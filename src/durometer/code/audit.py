@@ -20,11 +20,13 @@ from itertools import islice
 
 from durometer.code.flattening import undo_newline_flattening
 from durometer.code.javalang_tokens import JavaLexerError, javalang_tokens
+from durometer.code.layout import has_odd_blanks
 from durometer.code.proof import prove, tokens_of
 from durometer.code.reason import Reason
 from durometer.code.scope import FREE, REASON_OF_ROLE, Role
 from durometer.code.settle import bare_constructor, settle
 from durometer.code.snippet import RUN, Snippet, parse
+from durometer.code.syntax import encode
 
 _MARKS = re.compile(r"[^\s]+|\n+")
 
@@ -213,17 +215,31 @@ def _in_layout_of(before: Snippet, edited: str) -> str:
     """Return ``edited`` with the blanks of the original, if the two differ in nothing but words and blanks.
 
     The tools drop empty lines; where a parser has to recover from errors, even that moves its trees. A line
-    feed never appears or goes by this, so what is a comment stays one. Python's layout is left alone.
+    feed never appears or goes by this, so what is a comment stays one. Literals keep their blanks, and Python
+    its layout.
     """
     old, new = RUN.split(before.source), RUN.split(edited)
     if before.language == "python" or len(old) != len(new):
         return edited
     # Blanks around a whole program are nothing.
     gaps = zip([*old[:-1:2], old[-1].rstrip()], [*new[:-1:2], new[-1].rstrip()], strict=True)
-    if any(a != b and _blank(a) != _blank(b) for a, b in gaps):
+    if any(a != b and (_blank(a) != _blank(b) or has_odd_blanks(a + b)) for a, b in gaps):
         return edited
-    new[::2] = old[::2]
+    blanks = _literal_blanks(before)
+    end = 0
+    for index, piece in enumerate(old):
+        start, end = end, end + len(encode(piece))
+        if index % 2 == 0 and not any(first < end and start < last for first, last in blanks):
+            new[index] = piece
     return "".join(new)
+
+
+def _literal_blanks(before: Snippet) -> list[tuple[int, int]]:
+    """Return where literals with blanks in them start and end: in those, blanks are no layout."""
+    tree, atoms = before.tree, before.definition.atoms
+    whole = [(tree.starts[node], tree.ends[node]) for node, kind in enumerate(tree.kinds) if kind in atoms]
+    spans = {*whole, *((token.start, token.end) for token in before.tokens)}
+    return [(start, end) for start, end in spans if re.search(rb"\s", tree.data[start:end])]
 
 
 def _blank(gap: str) -> list[str]:

@@ -150,7 +150,8 @@ def fault_of_name(snippet: Snippet, new: str) -> Reason | None:
         return Reason.RESERVED_WORD
     if not language.is_legal(new) or new.startswith(language.unusable_prefixes):
         return Reason.ILLEGAL_NAME
-    return Reason.CAPTURE if new in snippet.words else None
+    taken = new in snippet.words or new in snippet.resolution.vetoes  # text that is looked up names it
+    return Reason.CAPTURE if taken else None
 
 
 def _pieces(snippet: Snippet) -> _Pieces:

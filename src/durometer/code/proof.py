@@ -14,12 +14,12 @@ from functools import lru_cache
 
 from rapidfuzz.distance import Levenshtein
 
+from durometer.code.layout import layout, meaning
 from durometer.code.program import fault_of_name
 from durometer.code.reason import Reason
 from durometer.code.repair import error_nodes
 from durometer.code.scope import FREE, REASON_OF_ROLE, RENAMEABLE_ROLES
 from durometer.code.snippet import RUN, Snippet, Token, parse
-from durometer.code.syntax import decode
 
 _REMEMBERED_CHARACTERS = 100_000
 _ALIGNED_LIMIT = 20_000  # tokens; beyond it a changed token count is reported without alignment
@@ -176,8 +176,8 @@ class _Comparison:
         Trees with errors in them depend on the lengths of names: then the layout itself must be the same.
         """
         if self.before.has_error or self.before.macros:
-            return _layout(self.before) != _layout(self.after)
-        return _shape(self.before) != _shape(self.after)
+            return layout(self.before) != layout(self.after)
+        return meaning(self.before) != meaning(self.after)
 
     def _fault(self, reason: Reason, byte: int, detail: str) -> None:
         self.reasons.setdefault(reason, detail)
@@ -224,7 +224,9 @@ class _Comparison:
             self._fault(reason, new.start, f"{old.text!r} became {new.text!r}")
         elif not self._is_ours(old):
             role = self.before.use(old).role
-            self._fault(REASON_OF_ROLE.get(role, Reason.UNDECLARED), new.start, f"{old.text!r} is a {role}")
+            why = self.before.identifiers[old.text].reason if role in RENAMEABLE_ROLES else ""
+            detail = f"{old.text!r} is a {role}" + (f": {why}" if why else "")
+            self._fault(REASON_OF_ROLE.get(role, Reason.UNDECLARED), new.start, detail)
 
     def _is_ours(self, token: Token) -> bool:
         """Say whether a token may change: a renameable local, or (noted) the function's own name."""
@@ -293,30 +295,3 @@ def aligned(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int,
     """Return the edit script between two token lists: (tag, old start, old stop, new start, new stop)."""
     script = Levenshtein.opcodes(old, new)
     return [(op.tag, op.src_start, op.src_end, op.dest_start, op.dest_end) for op in script]
-
-
-def _layout(snippet: Snippet) -> list[str]:
-    """Return the text between the tokens."""
-    data = snippet.tree.data
-    ends = [0, *(token.end for token in snippet.tokens)]
-    starts = [*(token.start for token in snippet.tokens), len(data)]
-    return [decode(data[start:stop]) for start, stop in zip(ends, starts, strict=True)]
-
-
-def _shape(snippet: Snippet) -> list[tuple[str, int]]:
-    """Return the tree without its comments: kinds and depths in pre-order.
-
-    White space that is a literal (``f"{a} {b}"``) and comments that are directives count by their text.
-    """
-    tree, comments, directives = snippet.tree, snippet.definition.comments, snippet.definition.directives
-    depths: list[int] = []
-    shape: list[tuple[str, int]] = []
-    for node, kind in enumerate(tree.kinds):
-        depth = depths[tree.parents[node]] + 1 if node else 0
-        depths.append(depth)
-        if kind not in comments:
-            blank = tree.data[tree.starts[node] : tree.ends[node]].isspace() and not kind.isspace()
-            shape.append((tree.text(node) if blank else kind, depth))
-        elif directives and tree.text(node).startswith(directives):
-            shape.append((tree.text(node), depth))
-    return shape

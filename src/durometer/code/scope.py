@@ -76,6 +76,7 @@ class Resolution:
     bindings: list[Binding] = field(default_factory=list)
     vetoes: dict[str, str] = field(default_factory=dict)
     veto_all: str = ""
+    shown: set[str] = field(default_factory=set)  # names whose spelling the program shows or passes on
     clashes: set[tuple[int, int]] = field(default_factory=set)
     function_name: str | None = None
     function_leaves: tuple[int, ...] = ()

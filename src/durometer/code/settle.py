@@ -51,6 +51,8 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
     if len(before.tokens) != len(after.tokens):
         return None
     now = {old.node: new.text for old, new in zip(before.tokens, after.tokens, strict=True)}
+    told = before.resolution.shown
+    accessed = set() if before.language == "java" else _accessed(before)
     spans: dict[int, str] = {}  # start byte of an occurrence → its new name
     fields: dict[str, str] = {}
     doubtful: dict[str, str] = {}
@@ -59,6 +61,8 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
         if not leaves or binding.role not in _MOVABLE or now[leaves[0]] == binding.name:
             continue
         own = binding.role is Role.FIELD
+        if binding.name in told or (own and binding.name in accessed):
+            continue
         if own or not before.identifiers[binding.name].renameable:
             new = now[leaves[0]]
             (fields if own else doubtful)[binding.name] = new
@@ -78,6 +82,16 @@ def settle(before: Snippet, after: Snippet) -> Settled | None:
                 spans[before.tree.starts[leaf]] = new
                 foreign = foreign or known_own is False
     return Settled(_replace(before, spans), fields, doubtful, constructor, foreign)
+
+
+def _accessed(before: Snippet) -> set[str]:
+    """Return the names read as members, or looked up by a string: outside Java nobody tells whose."""
+    uses = before.resolution.uses.items()
+    members = (Role.FIELD, Role.CALLED_METHOD)
+    strings = {token.text.strip("'\"`") for token in before.tokens if token.kind == "literal"}
+    return strings | {
+        before.tree.text(leaf) for leaf, use in uses if use.binding == FREE and use.role in members
+    }
 
 
 def bare_constructor(before: Snippet) -> list[int]:

@@ -26,7 +26,7 @@ from durometer.study.grid import needs_candidates
 from durometer.types import content_hash
 
 _Recipe = tuple[str, dict[str, Any], dict[str, Any]]  # name, hashed configuration, hints
-VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 2, "tools": 2, "cell": 3}
+VERSIONS = {"corpus": 1, "victim": 2, "variant": 2, "measures": 2, "latency": 2, "tools": 2, "cell": 4}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,11 @@ class Language:
     never ours. ``extra_letters`` are letters of identifiers besides Unicode's. ``wrappers`` are texts to try
     around a snippet that does not parse alone, such as a class around a bare constructor.
     ``has_macros`` allows to parse around words that break the grammar. ``directives`` are how comments begin
-    that a compiler obeys.
+    that a compiler obeys. ``letters`` are the Unicode categories of names beyond ASCII, where they are fewer
+    than Unicode's identifiers have. ``ends_lines`` says that a line feed may end a statement, in a block
+    comment too; ``joined_before`` and ``joined_after`` are tokens that bear none on that side, which the
+    grammar forgives.
+    ``spells`` lists what else of a tree's layout carries meaning.
     """
 
     name: str
@@ -47,6 +51,11 @@ class Language:
     unusable_prefixes: tuple[str, ...] = ()
     has_macros: bool = False
     directives: tuple[str, ...] = ()
+    letters: frozenset[str] = frozenset()
+    ends_lines: bool = False
+    joined_before: frozenset[str] = frozenset()
+    joined_after: frozenset[str] = frozenset()
+    spells: Callable[[SyntaxTree], list[tuple[str, int]]] | None = None
 
     def parse(
         self, data: bytes, wrapper: tuple[str, str] = ("", ""), text: bytes | None = None
@@ -69,7 +78,7 @@ class Language:
         bare = name
         for letter in self.extra_letters:
             bare = bare.replace(letter, "_")
-        return bare.isidentifier() and (name.isascii() or _is_plain(name))
+        return bare.isidentifier() and (name.isascii() or _is_plain(name, self.letters))
 
     def is_reserved(self, name: str) -> bool:
         """Say whether ``name`` is a keyword or a literal everywhere."""
@@ -80,11 +89,12 @@ class Language:
         return name in self.reserved or name in self.contextual or name in _grammar_words(self.module)
 
 
-def _is_plain(name: str) -> bool:
-    """Say whether compilers that normalise names (Python: NFKC) leave ``name`` as it is spelled."""
-    import unicodedata
+def _is_plain(name: str, letters: frozenset[str]) -> bool:
+    """Say whether ``name`` suits compilers that normalise names (Python: NFKC) or allow few ``letters``."""
+    from unicodedata import category, normalize
 
-    return unicodedata.normalize("NFKC", name) == name
+    allowed = not letters or all(letter.isascii() or category(letter) in letters for letter in name)
+    return allowed and normalize("NFKC", name) == name
 
 
 @cache

@@ -18,6 +18,9 @@ _FUNCTIONS = ("function_declaration", "method_declaration", "func_literal")
 _PARAMETERS = frozenset({"parameter_declaration", "variadic_parameter_declaration"})
 _SHORT = frozenset({"short_var_declaration", "range_clause", "receive_statement"})
 _TYPE_CASE = frozenset({"type_case"})
+_RECEIVER = frozenset(
+    {"type_elem", "type_arguments", "generic_type", "pointer_type", "parameter_declaration"}
+)
 _UNKEYED = frozenset({"map_type", "slice_type", "array_type", "implicit_length_array_type"})
 
 
@@ -49,6 +52,7 @@ class _Go(Lexical):
     def __init__(self, tree: SyntaxTree) -> None:
         super().__init__(tree)
         self.keys: list[int] = []
+        self.bare: list[int] = []
 
     def classify(self, leaf: int) -> None:
         """Tell fields and labels from names, and find what short declarations declare."""
@@ -62,6 +66,8 @@ class _Go(Lexical):
         elif leaf_kind == "field_identifier" and place not in self.plain:
             called = kind == "selector_expression" and tree.fields[parent] == "function"
             self.resolution.uses[leaf] = Use(Role.CALLED_METHOD if called else Role.FIELD)
+        elif leaf_kind == "type_identifier" and self._of_receiver(parent):
+            self.declare(leaf, Role.TYPE)
         elif place == ("function_declaration", "name"):
             self.declare(leaf, Role.FUNCTION_NAME, self.root)
         elif kind in ("var_spec", "const_spec") and field == "name":
@@ -74,6 +80,29 @@ class _Go(Lexical):
             if kind == "literal_element" and tree.fields[parent] == "key" and self._may_be_field(parent):
                 self.keys.append(leaf)
             super().classify(leaf)
+
+    def visit(self, node: int, kind: str) -> None:
+        """Keep what constants without a value repeat unseen; note returns that name no results."""
+        tree = self.tree
+        if kind == "const_declaration":
+            value = -1
+            for spec in tree.children(node):
+                own = tree.child(spec, "value")
+                for leaf in range(value, tree.stops[value] if own < 0 <= value else value):
+                    if tree.kinds[leaf] == "identifier" and tree.kinds[spec] == "const_spec":
+                        self.resolution.veto(tree.text(leaf), "a constant repeats it")
+                value = own if own >= 0 else value
+        elif kind == "return_statement" and tree.stops[node] == node + 2:
+            self.bare.append(node)
+
+    def _of_receiver(self, holder: int) -> bool:
+        """Say whether a type stands in the brackets of a method's receiver: it is declared there."""
+        tree = self.tree
+        if tree.kinds[holder] not in ("type_elem", "type_arguments"):
+            return False
+        while tree.kinds[holder] in _RECEIVER:
+            holder = tree.parents[holder]
+        return tree.fields[holder] == "receiver"
 
     def _body(self, parameter: int) -> int:
         """Return where a parameter is first seen: in ``func f(node node)`` the type is not the parameter."""
@@ -120,8 +149,16 @@ class _Go(Lexical):
         return Role.IMPORT if package else super().free_role(leaf)
 
     def after(self) -> None:
-        """Keep what a key of a literal may name; find the snippet's own function."""
+        """Keep what a key may name, note results that a bare return does not see, find the own function."""
         tree = self.tree
+        for node in self.bare:
+            results = tree.child(tree.ancestor(node, frozenset(_FUNCTIONS)), "result")
+            for leaf in range(results, tree.stops[results] if results >= 0 else results):
+                use = self.resolution.uses.get(leaf)
+                if use is not None and use.role is Role.PARAMETER:
+                    seen = self.scopes.lookup(self.scope_at[node], tree.text(leaf), tree.starts[node])
+                    if seen not in (FREE, use.binding):
+                        self.resolution.clashes.add((leaf, self.resolution.bindings[seen].leaves[0]))
         for leaf in self.keys:
             if self.resolution.uses[leaf].binding != FREE:
                 self.resolution.veto(tree.text(leaf), "a key of a literal may be a field")
@@ -145,6 +182,13 @@ def tree_parent(tree: SyntaxTree, node: int, steps: int) -> int:
     return node
 
 
+def _preambles(tree: SyntaxTree) -> list[tuple[str, int]]:
+    """Return the comments at the top of a file that imports ``"C"``: they are C code."""
+    comments = [tree.text(node) for node, kind in enumerate(tree.kinds) if kind == "comment"]
+    is_cgo = any(kind == "import_spec" and tree.text(node) == '"C"' for node, kind in enumerate(tree.kinds))
+    return [(text, 0) for text in comments] if is_cgo else []
+
+
 _RESERVED = """
 break case chan const continue default defer else fallthrough for func go goto if import interface map package
 range return select struct switch type var true false nil iota _
@@ -163,6 +207,9 @@ GO = Language(
     names=_Go.names,
     atoms=frozenset({"interpreted_string_literal", "raw_string_literal", "rune_literal"}),
     comments=frozenset({"comment"}),
-    directives=("//go:", "//export ", "//line ", "// +build "),
+    directives=("//go:", "//export ", "//line ", "/*line ", "// +build "),
+    letters=frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}),
+    ends_lines=True,
+    spells=_preambles,
     resolve=_Go.resolve,
 )

@@ -20,6 +20,7 @@ _FUNCTIONS = frozenset(
         "arrow_function", "method_definition", "class_static_block",
     }
 )  # fmt: skip
+_ANONYMOUS = frozenset({"arrow_function", "function_expression", "generator_function", "class"})
 _DECLARED_FUNCTIONS = frozenset({"function_declaration", "generator_function_declaration"})
 _PATTERNS = frozenset(
     {
@@ -27,6 +28,7 @@ _PATTERNS = frozenset(
         ("assignment_pattern", "left"), ("object_assignment_pattern", "left"),
     }
 )  # fmt: skip
+_FREE_USE = Use(Role.UNDECLARED)
 _PROPERTIES = frozenset({"property_identifier", "private_property_identifier"})
 _SHORTHANDS = frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"})
 
@@ -55,6 +57,7 @@ class _JavaScript(Lexical):
     def __init__(self, tree: SyntaxTree) -> None:
         super().__init__(tree)
         self.bodies: dict[int, int] = {}
+        self.hoisted: list[tuple[int, int, int]] = []  # a name, the scopes that it passes: from, and before
 
     def visit(self, node: int, kind: str) -> None:
         """Give up where names are looked up at run time."""
@@ -77,6 +80,7 @@ class _JavaScript(Lexical):
         element = kind.startswith("jsx_") and kind != "jsx_expression"
         if leaf_kind in _SHORTHANDS or kind == "export_specifier" or element:
             self.resolution.veto(tree.text(leaf), "it is also the name of a property, export or element")
+            self.resolution.shown.add(tree.text(leaf))
         if kind in _DECLARED_FUNCTIONS and field == "name":
             self._function(leaf)
         elif kind == "import_specifier" and field == "name":
@@ -96,6 +100,8 @@ class _JavaScript(Lexical):
         kind = tree.kinds[holder]
         if kind == "formal_parameters" or (kind == "arrow_function" and field == "parameter"):
             self.declare(leaf, Role.PARAMETER)
+            if tree.text(leaf) == "require":
+                self.resolution.veto("require", "loaders look for its calls in the text of the function")
         elif kind == "catch_clause" and field == "parameter":
             self.declare(leaf, Role.LOCAL)
         elif kind == "variable_declarator" and field == "name":
@@ -112,6 +118,7 @@ class _JavaScript(Lexical):
         self.declare(leaf, Role.FUNCTION_NAME, block)
         around = self._function_scope(block)
         if around != block:
+            self.hoisted.append((leaf, self.scopes.parents[block], self.scopes.parents[around]))
             self.scopes.declare(around, self.tree.text(leaf), -1, Role.FUNCTION_NAME)
 
     def lookup(self, leaf: int) -> int:
@@ -141,7 +148,11 @@ class _JavaScript(Lexical):
 
     def _variable(self, leaf: int, hoisted: bool) -> None:
         scope = self.scope_at[leaf]
-        self.declare(leaf, Role.LOCAL, self._function_scope(scope) if hoisted else scope)
+        if hoisted:
+            around = self._function_scope(scope)
+            self.hoisted.append((leaf, scope, around))
+            scope = around
+        self.declare(leaf, Role.LOCAL, scope)
 
     def _function_scope(self, scope: int) -> int:
         while scope != self.root and self.scopes.kinds[scope] not in _FUNCTIONS:
@@ -159,14 +170,36 @@ class _JavaScript(Lexical):
         return Role.TYPE if kind in ("new_expression", "class_heritage") else Role.UNDECLARED
 
     def after(self) -> None:
-        """Find the one function that a bare snippet consists of."""
+        """Note what hoisted names pass, keep names that functions take, find the snippet's one function."""
         tree = self.tree
+        for leaf, scope, stop in self.hoisted:
+            self._note_passed(leaf, scope, stop)
+        for node, kind in enumerate(tree.kinds):
+            if kind == "member_expression" and tree.text(tree.child(node, "property")) == "name":
+                taken = self.resolution.uses.get(tree.child(node, "object"), _FREE_USE).binding
+                if taken != FREE and any(map(self._names, self.resolution.bindings[taken].leaves)):
+                    self.resolution.veto(tree.text(node + 1), "a function takes its name")
         found = [node for node in tree.children(0) if tree.kinds[node] in _DECLARED_FUNCTIONS]
         use = self.resolution.uses.get(tree.child(found[0], "name")) if len(found) == 1 else None
         if use is not None and self.resolution.bindings[use.binding].role not in RENAMEABLE_ROLES:
             binding = self.resolution.bindings[use.binding]
             self.resolution.function_name = binding.name
             self.resolution.function_leaves = tuple(binding.leaves)
+
+    def _note_passed(self, leaf: int, scope: int, stop: int) -> None:
+        """Note the declarations that a hoisted name passes on its way out: such a pair must stay as it is."""
+        while scope != stop:
+            number = self.scopes.own(scope, self.tree.text(leaf))
+            first = self.resolution.bindings[number].leaves[:1] if number != FREE else []
+            self.resolution.clashes.update((other, leaf) for other in first if other != leaf)
+            scope = self.scopes.parents[scope]
+
+    def _names(self, leaf: int) -> bool:
+        """Say whether a function or class without a name of its own gets that of the variable ``leaf``."""
+        tree, holder = self.tree, self.tree.parents[leaf]
+        value = max(tree.child(holder, "value"), tree.child(holder, "right"))
+        anonymous = value >= 0 and tree.kinds[value] in _ANONYMOUS and tree.child(value, "name") < 0
+        return anonymous and tree.fields[leaf] in ("name", "left")
 
 
 _RESERVED = """
@@ -188,5 +221,8 @@ JAVASCRIPT = Language(
     comments=frozenset({"comment", "html_comment"}),
     resolve=_JavaScript.resolve,
     extra_letters="$",
+    ends_lines=True,
+    joined_before=frozenset({"=>"}),
+    joined_after=frozenset({"async", "throw"}),
     wrappers=(("class X {", "\n}"), ("(", "\n)")),
 )

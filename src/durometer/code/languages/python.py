@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator
 
 from durometer.code.languages.base import Language
+from durometer.code.languages.python_calls import Calls
+from durometer.code.languages.python_layout import spells
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Scopes, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -37,6 +39,12 @@ _TARGETS = frozenset(
         ("except_clause", "alias"),
     }
 )  # fmt: skip
+_NOTED = frozenset(
+    {
+        "interpolation", "format_expression", "string", "match_statement", "exec_statement",
+        "wildcard_import", "print_statement", "<>", ",",
+    }
+)  # fmt: skip
 _IMPORTS = frozenset({"import_statement", "import_from_statement", "future_import_statement"})
 _CAPTURING = frozenset({"case_pattern", "keyword_pattern"})
 _REFLECTION = frozenset({"eval", "exec", "locals", "vars", "dir", "globals"})
@@ -48,10 +56,8 @@ _FRAMES = frozenset(
         "co_cellvars", "co_freevars", "getargvalues", "getcallargs",
     }
 )  # fmt: skip
-# Methods of pandas and numexpr that look the caller's variables up: ``frame.query("a > @limit")``.
-_QUERIES = frozenset({"query", "eval", "evaluate"})
-# Methods that a call of their class or of its instance reaches.
-_IMPLICIT = frozenset({"__init__", "__new__", "__call__", "__init_subclass__", "forward", "call"})
+# Methods of pandas, numexpr and duckdb that look the caller's variables up: ``frame.query("a > @limit")``.
+_QUERIES = frozenset({"query", "eval", "evaluate", "sql"})
 
 
 class _Python:
@@ -68,7 +74,7 @@ class _Python:
         self.nonlocals: dict[int, set[str]] = {}
         self.references: list[int] = []
         self.declared: list[tuple[int, int, Role]] = []
-        self.keyword_calls: list[tuple[str, int]] = []  # a name that a call passes, and the call
+        self.is_python2 = False
 
     def run(self) -> Resolution:
         """Scan once for scopes and declarations, then resolve the references."""
@@ -80,32 +86,49 @@ class _Python:
                 self.inner[node] = self.scopes.open(self.scope_at[node], kind, node)
             elif kind == "identifier":
                 self._classify(node)
-            elif kind == "interpolation" and self._is_quoted(node):
-                self._veto_all_in(node, "its spelling is kept by an f-string or t-string")
-            elif kind == "string" and tree.text(node).startswith("`"):
-                self._veto_words(node, "it stands between backquotes")
-            elif kind == "dictionary_splat" and tree.kinds[tree.parents[node]] == "argument_list":
-                call = tree.parents[tree.parents[node]]
-                self.keyword_calls += [
-                    (word, call) for word in re.findall(r"['\"](\w+)['\"]\s*:", tree.text(node))
-                ]
-            elif kind == "exec_statement":
-                self.resolution.veto_all = "the snippet executes text"
+            elif kind in _NOTED:
+                self._visit(node, kind)
         for scope, leaf, role in self.declared:
             name = tree.text(leaf)
             if name in self.globals.get(scope, ()):
                 self.resolution.uses[leaf] = Use(Role.FIELD)
             elif name in self.nonlocals.get(scope, ()):
                 self.references.append(leaf)
+                if role not in RENAMEABLE_ROLES:
+                    self.resolution.veto(name, "it is also imported or defined")
             else:
                 self.scopes.declare(scope, name, leaf, role)
         for leaf in self.references:
             self._refer(leaf)
         self.scopes.finish()
-        self._veto_keywords()
+        for name in Calls(tree, self.resolution, self.scopes).kept():
+            self.resolution.veto(name, "a call passes it by keyword")
         self._veto_private()
+        if self.is_python2:
+            self._veto_leaks()
         self._function_name()
         return self.resolution
+
+    def _visit(self, node: int, kind: str) -> None:
+        """Keep what text spells, and notice what only Python 2 has."""
+        tree = self.tree
+        if kind in ("interpolation", "format_expression") and self._is_quoted(node):
+            for leaf in range(node, tree.stops[node]):
+                if tree.kinds[leaf] == "identifier":
+                    self.resolution.veto(tree.text(leaf), "an f-string or t-string keeps its spelling")
+                    self.resolution.shown.add(tree.text(leaf))
+        elif kind == "string" and tree.text(node).startswith("`"):
+            self._veto_words(node, "it stands between backquotes")
+        elif kind == "match_statement":
+            self.resolution.veto("_", "a pattern that binds nothing")
+        elif kind == "exec_statement":
+            self.resolution.veto_all = "the snippet executes text"
+        elif kind == "wildcard_import" and self.scope_at[node] != self.module:
+            self.resolution.veto_all = "a function imports names that it does not tell"
+        elif kind in ("print_statement", "<>") or (
+            kind == "," and tree.kinds[tree.parents[node]] == "except_clause"
+        ):
+            self.is_python2 = True
 
     def _scope_of(self, node: int) -> int:
         """Return the scope that ``node`` is evaluated in."""
@@ -136,8 +159,6 @@ class _Python:
             self._attribute(tree.text(leaf), parent, called)
         elif kind in ("keyword_argument", "keyword_pattern") and leaf == parent + 1:
             uses[leaf] = Use(Role.FIELD)
-            if kind == "keyword_argument":
-                self.keyword_calls.append((tree.text(leaf), tree.parents[tree.parents[parent]]))
         elif kind == "function_definition":
             self._declare(self.scope_at[parent], leaf, Role.FUNCTION_NAME)
         elif kind == "class_definition":
@@ -152,6 +173,8 @@ class _Python:
             self._import(leaf)
         elif self._is_target(leaf) or self._is_capture(leaf):
             self._declare(self._target_scope(leaf, scope), leaf, Role.LOCAL)
+        elif kind == "dotted_name" and leaf != parent + 1:  # ``case Color.RED``
+            uses[leaf] = Use(Role.FIELD)
         elif self._in_type_parameters(leaf):
             self.resolution.veto(tree.text(leaf), "it is a type parameter")
             uses[leaf] = Use(Role.TYPE)
@@ -204,6 +227,8 @@ class _Python:
         parent = tree.parents[node]
         if tree.kinds[parent] == "delete_statement":
             return True
+        if tree.kinds[parent] == "assignment" and node != leaf and tree.child(parent, "right") < 0:
+            return False  # ``(x): int`` declares nothing
         return (tree.kinds[parent], tree.fields[node]) in _TARGETS
 
     def _is_capture(self, leaf: int) -> bool:
@@ -289,51 +314,34 @@ class _Python:
             scope = self.scopes.parents[scope]
         return FREE
 
-    def _veto_all_in(self, node: int, why: str) -> None:
-        for leaf in range(node, self.tree.stops[node]):
-            if self.tree.kinds[leaf] == "identifier":
-                self.resolution.veto(self.tree.text(leaf), why)
-
-    def _veto_keywords(self) -> None:
-        """Keep parameters that a call inside the snippet may pass by keyword."""
-        owners: dict[str, list[int]] = {}
-        for binding in self.resolution.bindings:
-            if binding.role is Role.PARAMETER:
-                owners.setdefault(binding.name, []).append(self.scopes.nodes[binding.scope])
-        for name, call in self.keyword_calls:
-            if any(self._may_call(call, function) for function in owners.get(name, ())):
-                self.resolution.veto(name, "a call passes it by keyword")
-
-    def _may_call(self, call: int, function: int) -> bool:
-        """Say whether ``call`` may reach ``function``: by its name, an alias, or as an argument."""
-        tree = self.tree
-        name = tree.child(function, "name")
-        own = tree.text(name) if name >= 0 else ""
-        callee = tree.child(call, "function")
-        if callee < 0:  # a class statement's keywords, or a call that did not parse
-            return False
-        for leaf in range(call, tree.stops[call]):
-            if leaf == function or (tree.kinds[leaf] == "identifier" and tree.text(leaf) == own):
-                return True
-        use = self.resolution.uses.get(callee) if tree.kinds[callee] == "identifier" else None
-        if use is None:
-            return not own or tree.kinds[callee] != "attribute" or (own in _IMPLICIT and self._is_own(callee))
-        return use.role in RENAMEABLE_ROLES or (own in _IMPLICIT and use.binding != FREE)
-
-    def _is_own(self, attribute: int) -> bool:
-        """Say whether ``a.b`` may be an instance or a class of this snippet: ``a`` is no import."""
-        tree, node = self.tree, attribute
-        while tree.kinds[node] in ("attribute", "call", "subscript"):
-            node += 1
-        use = self.resolution.uses.get(node)
-        return use is None or (use.binding != FREE and use.role is not Role.IMPORT)
-
     def _veto_private(self) -> None:
-        """Keep names that a class around them mangles (``__x`` becomes ``_Class__x``)."""
-        for binding in self.resolution.bindings:
-            name = binding.name
+        """Keep names that a class mangles (``__x`` becomes ``_Class__x``), and what they become."""
+        tree = self.tree
+        if b"__" not in tree.data:
+            return
+        classes = [
+            tree.text(tree.child(node, "name"))
+            for node, kind in enumerate(tree.kinds)
+            if kind == "class_definition"
+        ]
+        leaves = [*self.references, *(leaf for _, leaf, _ in self.declared)]
+        for name in {tree.text(leaf) for leaf in leaves}:
             if name == "__class__" or (name.startswith("__") and not name.endswith("__")):
                 self.resolution.veto(name, "a class mangles it")
+                for owner in classes:
+                    self.resolution.veto(f"_{owner.lstrip('_')}{name}", "a class makes it of another name")
+
+    def _veto_leaks(self) -> None:
+        """Keep variables of list comprehensions that Python 2 leaks to names around, and its keywords."""
+        uses, bindings = self.resolution.uses, self.resolution.bindings
+        strangers = {
+            self.tree.text(leaf) for leaf in self.references if uses[leaf].role not in RENAMEABLE_ROLES
+        }
+        for binding in bindings:
+            if self.scopes.kinds[binding.scope] == "list_comprehension" and binding.name in strangers:
+                self.resolution.veto(binding.name, "a list comprehension of Python 2 leaks it")
+        for name in ("print", "exec"):
+            self.resolution.veto(name, "a keyword of Python 2")
 
     def _function_name(self) -> None:
         """Find the one function that a bare snippet consists of."""
@@ -367,5 +375,6 @@ PYTHON = Language(
     atoms=frozenset({"string", "type_conversion"}),
     comments=frozenset({"comment", "line_continuation"}),
     resolve=lambda tree: _Python(tree).run(),
+    spells=spells,
     unusable_prefixes=("__",),
 )
