@@ -72,7 +72,7 @@ def test_repeats_to_the_letter(model, folder, snippet):
 
 def test_single_piece_names_follow_the_definition(model):
     """One occurrence, one sub-token: the 60 best predictions, ranked by cosine, first 30 kept."""
-    tokenizer, network = model._tokenizer, model._network
+    tokenizer = model._tokenizer
     words = ("result", "value", "base", "total", "seen", "low")
     name = next(w for w in words if len(tokenizer.encode(f" {w}", add_special_tokens=False).ids) == 1)
     code = parse(f"def f({name}):\n    return 0\n", "python")
@@ -81,13 +81,13 @@ def test_single_piece_names_follow_the_definition(model):
     at = 1 + sum(map(len, pieces[:position]))
     ids = torch.tensor([[0, *(i for piece in pieces for i in piece), 2]])
     with torch.inference_mode():
-        best = network.logits(ids)[0, at].topk(12).indices
-        original = network.states(ids)[0, at]
+        best = model._logits(ids)[0, at].topk(12).indices
+        original = model._states(ids)[0, at]
         cosines = []
         for candidate in best:
             changed = ids.clone()
             changed[0, at] = candidate
-            state = network.states(changed)[0, at]
+            state = model._states(changed)[0, at]
             cosines.append(torch.cosine_similarity(state, original, dim=0))
     order = torch.stack(cosines).argsort(descending=True, stable=True)[:6]
     expected = [tokenizer.decode([int(best[i])]).strip() for i in order]

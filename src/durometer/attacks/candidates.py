@@ -19,7 +19,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,38 +61,19 @@ def config_for(task: str) -> SubstituteConfig:
     return SubstituteConfig(window=FILL_WINDOW.get(task, 100))
 
 
-class Network(Protocol):
-    """A masked language model on rows of one length; nothing is ever padded."""
-
-    def states(self, ids: Tensor) -> Tensor:
-        """Return the last hidden states [rows, length, width] of ids [rows, length]."""
-        ...
-
-    def logits(self, ids: Tensor) -> Tensor:
-        """Return the logits [rows, length, vocabulary] of ids [rows, length]."""
-        ...
-
-
 class MaskedLM:
-    """A fill-mask model with its tokenizer, as a source of names."""
+    """A transformers fill-mask model with its tokenizer, as a source of names; nothing is ever padded."""
 
     def __init__(
-        self,
-        network: Network,
-        tokenizer: Tokenizer,
-        *,
-        fingerprint: str,
-        config: SubstituteConfig | None = None,
-        begin: str = "<s>",
-        end: str = "</s>",
-        mask: str = "<mask>",
-        device: str = "cpu",
+        self, model: Any, tokenizer: Tokenizer, *, fingerprint: str, config: SubstituteConfig, device: str
     ) -> None:
-        self.config = config or SubstituteConfig()
-        self.fingerprint = f"{fingerprint}/{self.config.model_dump_json()}"
+        self.config = config
+        self.fingerprint = f"{fingerprint}/{config.model_dump_json()}"
         self.forwards = 0  # rows; model calls that make candidates are counted apart from queries
-        self._network, self._tokenizer, self._device = network, tokenizer, device
-        self._begin, self._end, self._mask = (_id(tokenizer, token) for token in (begin, end, mask))
+        self._model, self._tokenizer, self._device = model, tokenizer, device
+        is_bert = tokenizer.token_to_id("[MASK]") is not None
+        frame = ("[CLS]", "[SEP]", "[MASK]") if is_bert else ("<s>", "</s>", "<mask>")
+        self._begin, self._end, self._mask = (_id(tokenizer, token) for token in frame)
         self._pieces: dict[str, list[int]] = {}
 
     @classmethod
@@ -122,19 +103,13 @@ class MaskedLM:
             model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
         except (ValueError, OSError) as error:
             raise InputError(f"not a masked language model: {error}", where=str(folder)) from error
-        tokenizer = Tokenizer.from_file(str(vocabulary))
         config = config or SubstituteConfig()
         length = min(config.max_length, window(model.config.to_dict()))
-        config = config.model_copy(update={"max_length": length})
-        begin, end = ("[CLS]", "[SEP]") if tokenizer.token_to_id("[MASK]") is not None else ("<s>", "</s>")
         return cls(
-            _TransformersNetwork(model.to(device).eval()),
-            tokenizer,
+            model.to(device).eval(),
+            Tokenizer.from_file(str(vocabulary)),
             fingerprint=hashlib.sha256(weights.read_bytes()).hexdigest()[:16],
-            config=config,
-            begin=begin,
-            end=end,
-            mask="[MASK]" if begin == "[CLS]" else "<mask>",
+            config=config.model_copy(update={"max_length": length}),
             device=device,
         )
 
@@ -234,12 +209,16 @@ class MaskedLM:
                 yield torch.tensor([rows[i] for i in chunk], device=self._device), chunk
 
     def _states(self, ids: Tensor) -> Tensor:
+        """Return the last hidden states [rows, length, width] of ids [rows, length]."""
         self.forwards += len(ids)
-        return self._network.states(ids)
+        states: Tensor = self._model.base_model(input_ids=ids).last_hidden_state
+        return states
 
     def _logits(self, ids: Tensor) -> Tensor:
+        """Return the logits [rows, length, vocabulary] of ids [rows, length]."""
         self.forwards += len(ids)
-        return self._network.logits(ids)
+        logits: Tensor = self._model(input_ids=ids).logits
+        return logits
 
     def _encode(self, token: str) -> list[int]:
         pieces = self._pieces.get(token)
@@ -286,21 +265,6 @@ class _Encoded:
     def places(self, name: str) -> list[tuple[int, int]]:
         """Return the sub-token spans of the occurrences inside the window."""
         return [self._spans[index] for index in self.indices(name) if index < len(self._spans)]
-
-
-class _TransformersNetwork:
-    """A transformers masked language model in the shape that ``MaskedLM`` asks for."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def states(self, ids: Tensor) -> Tensor:
-        hidden: Tensor = self._model.base_model(input_ids=ids).last_hidden_state
-        return hidden
-
-    def logits(self, ids: Tensor) -> Tensor:
-        logits: Tensor = self._model(input_ids=ids).logits
-        return logits
 
 
 def _legal(snippet: Snippet, offered: Mapping[str, Iterable[str]]) -> Candidates:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from durometer.attacks.base import Attack, Tools
 from durometer.attacks.trial import Limits, Request, Steps, Trial
@@ -69,6 +70,7 @@ def drive(
             hint="Gradients come from durometer.attacks.gradients.gradient_source(victim).",
         )
     traits = traits_of(oracle)
+    visible_bytes = next(iter(_optional(oracle, "visible_bytes")), None)
     waiting = iter(samples)
     active: list[_Lane] = []
     while True:
@@ -84,7 +86,7 @@ def drive(
                 stream(seed, cell, sample.id),
                 limits,
                 traits.fingerprint,
-                _visible_bytes(oracle),
+                visible_bytes,
             )
             lane = _Lane(trial.run())
             lane.advance(())
@@ -138,7 +140,8 @@ def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -
         if not rows:
             continue
         if group[0].confirms:
-            _forget(oracle)
+            for forget in _optional(oracle, "forget"):  # so that a confirmation is computed anew
+                forget()
         try:
             answers = _ask(oracle, rows)
         except Exception:
@@ -179,18 +182,7 @@ def _ask(oracle: Victim, rows: Sequence[Sample]) -> Sequence[Prediction]:
     return answers
 
 
-def _forget(oracle: Victim) -> None:
-    """Empty the victim's own memories, if it has any, so that a confirmation is computed anew."""
-    for owner in (oracle, getattr(oracle, "victim", None)):
-        forget = getattr(owner, "forget", None)
-        if callable(forget):
-            forget()
-
-
-def _visible_bytes(oracle: Victim) -> Callable[[Sample], int] | None:
-    """Return the optional ``visible_bytes`` of the victim or of the victim that the oracle guards."""
-    for owner in (oracle, getattr(oracle, "victim", None)):
-        ask: Callable[[Sample], int] | None = getattr(owner, "visible_bytes", None)
-        if callable(ask):
-            return ask
-    return None
+def _optional(oracle: Victim, method: str) -> list[Callable[..., Any]]:
+    """Return the optional ``method`` of the victim, and of the victim that the oracle guards."""
+    owners = (oracle, getattr(oracle, "victim", None))
+    return [found for owner in owners if callable(found := getattr(owner, method, None))]

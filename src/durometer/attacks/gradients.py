@@ -7,6 +7,7 @@ for renames as in Yefet, Alon and Yahav, "Adversarial examples for models of cod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -123,11 +124,7 @@ class _Spans:
 
 def _inked(text: str) -> list[int]:
     """Return, for each character, how many non-blank characters come before it."""
-    counts, count = [], 0
-    for character in text:
-        counts.append(count)
-        count += not character.isspace()
-    return counts
+    return list(accumulate((not character.isspace() for character in text), initial=0))[:-1]
 
 
 def _embedding_gradients(victim: Any, sample: Sample) -> Tensor:

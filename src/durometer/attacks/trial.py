@@ -111,7 +111,7 @@ class Trial:
     def _attack(self) -> Steps:
         self.snippet = snippet = parse(self.sample.code, self.sample.language)
         self.queries = 1
-        (self.original,) = yield from self._evaluate([snippet.original])
+        (self.original,), _ = yield from self._evaluate([snippet.original])
         reason = self.task.attackable(self.sample, self.original)
         if reason:
             return self._outcome(Status.SKIPPED, reason)
@@ -145,8 +145,7 @@ class Trial:
                     self._admit(programs, offered)
                 before = self.queries
                 asked = programs[: self._spend(len(programs))]
-                answers = yield from self._evaluate(asked, before)
-                reached = bool(answers) and self._reached(asked[len(answers) - 1], answers[-1])
+                answers, reached = yield from self._evaluate(asked, before)
                 if len(asked) < len(programs) and not reached:
                     raise BudgetReachedError(f"max_queries ({self.limits.max_queries}) reached")
                 programs = search.send(answers)
@@ -185,14 +184,15 @@ class Trial:
 
     def _evaluate(
         self, programs: Sequence[Program], before: int = 0
-    ) -> Generator[Request, Sequence[Prediction], list[Prediction]]:
-        """Return the predictions in order, ending with the first program that reaches the goal.
+    ) -> Generator[Request, Sequence[Prediction], tuple[list[Prediction], bool]]:
+        """Return the predictions up to the first program that reaches the goal, and whether one does.
 
         Probes never end it. ``before`` is the number of queries made before this batch.
         """
         texts = [program.text for program in programs]
         answers: list[Prediction] = []
-        while len(answers) < len(texts):
+        reached = False
+        while len(answers) < len(texts) and not reached:
             position = len(answers)
             answer = self._memo.get(texts[position])
             if answer is None:
@@ -204,9 +204,8 @@ class Trial:
                 self._used.add(texts[position])
                 self.forwards += 1
             answers.append(answer)
-            if self._note(programs[position], answer, before + position + 1):
-                break
-        return answers
+            reached = self._note(programs[position], answer, before + position + 1)
+        return answers, reached
 
     def _note(self, program: Program, answer: Prediction, queries: int) -> bool:
         """Extend the trajectory where the best score improves; return whether the goal is reached."""
@@ -216,9 +215,6 @@ class Trial:
         if score < self.trajectory[-1][1] or reached:
             self.trajectory.append((queries, min(score, self.trajectory[-1][1])))
         return reached
-
-    def _reached(self, program: Program, answer: Prediction) -> bool:
-        return self.goal is not None and not program.is_probe and self.goal.reached(answer)
 
     def _verify(self, program: Program, goal: Goal) -> Steps:
         """Prove the claimed program from its text, then ask the victim again, alone and past the memo."""
