@@ -41,10 +41,10 @@ def summaries(count: int, seed: int) -> list[Sample]:
 def oracle() -> Oracle:
     corpus = Corpus("toy", "summarization", {"train": summaries(192, 0), "valid": summaries(16, 1)})
     shape = EncoderPreset(
-        architecture="encoder", vocabulary=300, hidden=48, layers=1, heads=2, feed_forward=64, max_length=48
+        vocabulary=300, hidden=48, layers=1, heads=2, feed_forward=64, max_length=48, beams=2, max_new=10
     )
     plan = TrainConfig(epochs=12, batch=16, learning_rate=3e-3, evaluations=2)
-    victim = train_generator(corpus, shape, plan, seed=1, beams=2, max_new=10)
+    victim = train_generator(corpus, shape, plan, seed=1)
     return Oracle(victim, Summarization(THRESHOLD))
 
 

@@ -106,11 +106,13 @@ def trained(kind: str, corpus: Corpus) -> SavedVictim:
         heads=4,
         feed_forward=64,
         max_length=48,
+        beams=2,
+        max_new=8,
     )
     rate, epochs = (3e-3, 16) if generator else (1e-3, 8)
     plan = TrainConfig(pretrain_epochs=0, epochs=epochs, batch=8, learning_rate=rate)
     if generator:
-        return train_generator(corpus, shape, plan, seed=1, beams=2, max_new=8)
+        return train_generator(corpus, shape, plan, seed=1)
     return train_encoder(corpus, shape, plan, seed=1, pair=False).victim
 
 

@@ -50,9 +50,8 @@ def corpus() -> Corpus:
 def victim(request: Any, corpus: Corpus) -> GeneratorVictim:
     sizes = {"vocabulary": 350, "hidden": 48, "layers": 1, "heads": 2, "feed_forward": 64, "max_length": 64}
     plan = TrainConfig(pretrain_epochs=0, epochs=16, batch=16, learning_rate=3e-3, evaluations=2)
-    return train_generator(
-        corpus, EncoderPreset(architecture=request.param, **sizes), plan, seed=1, beams=4, max_new=12
-    )
+    shape = EncoderPreset(architecture=request.param, **sizes, beams=4, max_new=12)
+    return train_generator(corpus, shape, plan, seed=1)
 
 
 def test_it_learns_repeats_and_reloads(victim: GeneratorVictim, corpus: Corpus, tmp_path: Path) -> None:
@@ -136,8 +135,9 @@ def test_what_cannot_be_done_is_refused(victim: GeneratorVictim, corpus: Corpus)
 def test_pretraining_teaches_to_write_what_was_read(architecture: Any, corpus: Corpus) -> None:
     shape = EncoderPreset(architecture=architecture, hidden=48, layers=1, heads=2, feed_forward=64)
     shape = shape.model_copy(update={"vocabulary": 350, "max_length": 40, "pieces": "words", "copies": True})
+    shape = shape.model_copy(update={"beams": 1, "max_new": 8})
     plan = TrainConfig(pretrain_epochs=0, epochs=0.01, batch=16)
-    victim = train_generator(corpus, shape, plan, seed=1, beams=1, max_new=8)
+    victim = train_generator(corpus, shape, plan, seed=1)
     train = corpus.splits["train"]
     rows = Rows(victim, [replace(sample, reference=sample.code) for sample in train])
     before = rows.mean_loss(victim.network)

@@ -25,12 +25,12 @@ from durometer.compress.distill_losses import (
     softened,
 )
 from durometer.types import Sample
-from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.batching import LengthBatches, like_lengths, pad_rows
 from durometer.victims.encoder import EncoderNetwork, pool
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.loop import LoopPlan
+from durometer.victims.pretrain import IGNORED
 from durometer.victims.train import TEMPERATURE, LabelledRows, info_nce
-from durometer.victims.train_generator import IGNORED
 
 Ids = tuple[int, ...]
 EVALUATIONS = 4
@@ -106,11 +106,9 @@ class Wanted(NamedTuple):
 def asked(teacher: EncoderVictim, samples: Sequence[Sample], where: str) -> Wanted:
     """Let the teacher answer every sample; each distinct snippet is encoded once, beside others like it."""
     read, pad = Snippets(teacher, samples, where), teacher.spec.framing.pad
-    order = sorted(range(len(read.rows)), key=lambda i: len(read.rows[i]))
-    states = torch.empty(len(order), int(teacher.network.config.hidden_size), device=teacher.device)
-    for start in range(0, len(order), 32):
-        chunk = order[start : start + 32]
-        states[chunk] = teacher.network.states(*pad_rows([read.rows[i] for i in chunk], pad, teacher.device))
+    states = torch.empty(len(read.rows), int(teacher.network.config.hidden_size), device=teacher.device)
+    for batch in like_lengths([len(row) for row in read.rows]):
+        states[batch] = teacher.network.states(*pad_rows([read.rows[i] for i in batch], pad, teacher.device))
     first, second = states[read.first], None if read.second is None else states[read.second]
     return Wanted(teacher.network.logits(first, second), first, second)
 

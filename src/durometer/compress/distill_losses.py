@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from durometer.victims.generation import GeneratorNetwork
+from durometer.victims.pretrain import IGNORED
 from durometer.victims.train import TEMPERATURE
-from durometer.victims.train_generator import IGNORED, Rows
+from durometer.victims.train_generator import Rows
 
 
 def divergence(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -44,9 +44,17 @@ class LengthBatches:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def pad_rows(rows: Sequence[Sequence[int]], pad: int, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """Return ids and mask, both [rows, longest]."""
-    width = max(len(row) for row in rows)
+def like_lengths(lengths: Sequence[int], size: int = 32) -> list[list[int]]:
+    """Return all indices in batches of ``size``, shortest first: for one pass without gradients."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def pad_rows(
+    rows: Sequence[Sequence[int]], pad: int, device: str = "cpu", width: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return ids and mask, both [rows, width]; by default as wide as the longest row."""
+    width = width or max(len(row) for row in rows)
     ids = np.full((len(rows), width), pad, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)
     for index, row in enumerate(rows):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from durometer.errors import VictimError
 from durometer.types import Prediction, Sample
+from durometer.victims.batching import pad_rows
 from durometer.victims.encoder import EncoderNetwork, HeadConfig, encoder_config
 from durometer.victims.saved import SavedVictim, VictimSpec
 from durometer.victims.shapes import Shapes
@@ -126,16 +127,10 @@ class EncoderVictim(SavedVictim):
 
     def _encode(self, rows: Sequence[tuple[int, ...]], length: int) -> Tensor:
         """Run the encoder in its canonical shape; the states of dummy rows come last."""
+        filled = [*rows, *[rows[-1]] * (self.shapes.rows - len(rows))]
         if self.shapes.bucket == 1:
-            batch = torch.tensor([*rows, *[rows[0]] * (self.shapes.rows - len(rows))], device=self.device)
-            return self.network.states(batch)
-        ids = torch.full((self.shapes.rows, length), self.spec.framing.pad, device=self.device)
-        mask = torch.zeros_like(ids)
-        for index in range(self.shapes.rows):
-            row = torch.tensor(rows[min(index, len(rows) - 1)], device=self.device)
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        return self.network.states(ids, mask)
+            return self.network.states(torch.tensor(filled, device=self.device))
+        return self.network.states(*pad_rows(filled, self.spec.framing.pad, self.device, length))
 
     @torch.inference_mode()
     def _head(self, first: list[Tensor], second: list[Tensor] | None) -> Tensor:

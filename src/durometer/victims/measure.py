@@ -53,8 +53,7 @@ class Timed(Protocol):
 
 def size_bytes(victim: SavedVictim) -> int:
     """Return the size of the weights and an engine's files: what is really saved, headers included."""
-    engine = victim.files.values() if isinstance(victim, EngineVictim) else ()
-    return len(weights_bytes(victim.weights(), victim.packing)) + sum(map(len, engine))
+    return len(weights_bytes(victim.weights(), victim.packing)) + sum(map(len, victim.files.values()))
 
 
 def parameters(victim: SavedVictim) -> int:
@@ -75,10 +74,9 @@ def memory_bytes(victim: SavedVictim) -> int:
     Packed weights are expanded when loaded, so they count as fp32. What an engine keeps beside its file
     (packed copies, activations) is not visible to us.
     """
-    engine = victim.files.values() if isinstance(victim, EngineVictim) else ()
     tensors = [*victim.network.parameters(), *victim.network.buffers()]
     unique = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-    return sum(unique.values()) + sum(map(len, engine))
+    return sum(unique.values()) + sum(map(len, victim.files.values()))
 
 
 def latencies(

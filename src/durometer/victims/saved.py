@@ -173,7 +173,7 @@ class SavedVictim(ABC):
         return
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", shapes: Shapes | None = None) -> Self:
+    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
         """Read a folder that ``save`` wrote, packed weights included.
 
         Raises:
@@ -188,7 +188,7 @@ class SavedVictim(ABC):
         weights, packing = read_weights(folder / WEIGHTS)
         load_exactly(network, weights, where=str(folder / WEIGHTS))
         tokenizer = read_tokenizer(folder / TOKENIZER)
-        victim = cls(network, tokenizer, spec, device=device, shapes=shapes, packing=packing)
+        victim = cls(network, tokenizer, spec, device=device, packing=packing)
         victim.start(folder)
         if spec.probe:
             victim.text.check_drift(spec.probe, where=str(folder / TOKENIZER))

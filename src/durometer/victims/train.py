@@ -14,7 +14,7 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError
 from durometer.rng import derived_seed
 from durometer.types import Sample
-from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.batching import LengthBatches, like_lengths, pad_rows
 from durometer.victims.encoder import EncoderNetwork, encoder_config
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.loop import LoopPlan, LoopState, Progress, optimise, silent
@@ -185,16 +185,13 @@ def info_nce(first: Tensor, second: Tensor, positive: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def accuracy(network: EncoderNetwork, rows: LabelledRows, pad: int, batch: int = 32) -> float:
-    """Return the accuracy in batches sorted by length: for training only, not in canonical shapes."""
+def accuracy(network: EncoderNetwork, rows: LabelledRows, pad: int) -> float:
+    """Return the accuracy in batches of like length: for training only, not in canonical shapes."""
     right = 0
-    lengths = rows.lengths
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for start in range(0, len(order), batch):
-        chunk = order[start : start + batch]
-        first, second = rows.states(network, chunk, pad)
-        right += int((network.logits(first, second).argmax(-1).cpu() == rows.targets[chunk]).sum())
-    return right / len(order)
+    for batch in like_lengths(rows.lengths):
+        first, second = rows.states(network, batch, pad)
+        right += int((network.logits(first, second).argmax(-1).cpu() == rows.targets[batch]).sum())
+    return right / len(rows.targets)
 
 
 def fine_tuning_plan(config: TrainConfig, stage: str, batches: LengthBatches) -> LoopPlan:

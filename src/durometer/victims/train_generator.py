@@ -19,17 +19,15 @@ from durometer.corpora.base import Corpus
 from durometer.errors import InputError
 from durometer.rng import derived_seed, stream
 from durometer.types import Sample
-from durometer.victims.batching import LengthBatches, pad_rows
+from durometer.victims.batching import LengthBatches, like_lengths, pad_rows
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.plbart import ready_to_copy
 from durometer.victims.presets import EncoderPreset, TrainConfig
-from durometer.victims.pretrain import corrupt, pretraining_plan
+from durometer.victims.pretrain import IGNORED, corrupt, pretraining_plan
 from durometer.victims.text import Framing
 from durometer.victims.tokenizer import snippets, train_tokenizer
 from durometer.victims.train import fine_tuning_plan
-
-IGNORED = -100
 
 
 def train_generator(
@@ -39,16 +37,13 @@ def train_generator(
     *,
     seed: int,
     name: str = "generator",
-    beams: int | None = None,
-    max_new: int | None = None,
     device: str = "cpu",
     work: Path | None = None,
     progress: Progress = silent,
 ) -> GeneratorVictim:
     """Train a small summarizer from scratch on ``corpus`` (splits ``train`` and ``valid``).
 
-    ``beams`` and ``max_new`` are the shape's where they are not given. ``work`` is a folder for checkpoints,
-    as in ``train_encoder``.
+    ``work`` is a folder for checkpoints, as in ``train_encoder``.
 
     Raises:
         InputError: a split is missing, or a sample has no reference.
@@ -60,8 +55,7 @@ def train_generator(
     texts = [*snippets(train), *dict.fromkeys(s.reference or "" for s in train)]
     tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary, pieces=shape.pieces)
     torch.manual_seed(derived_seed(seed, "generator"))
-    max_new = max_new or shape.max_new
-    values = shape.generator(tokenizer.get_vocab_size(), max_new)
+    values = shape.generator(tokenizer.get_vocab_size(), shape.max_new)
     network = GeneratorNetwork(values)
     if shape.copies and network.lean:
         ready_to_copy(network.encoder)
@@ -70,8 +64,8 @@ def train_generator(
         task=corpus.task,
         encoder=values,
         framing=Framing(max_length=shape.max_length),
-        beams=beams or shape.beams,
-        max_new=max_new,
+        beams=shape.beams,
+        max_new=shape.max_new,
         no_repeat=shape.no_repeat,
     )
     victim = GeneratorVictim(network, tokenizer, spec, device=device)
@@ -187,8 +181,7 @@ class Rows:
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
 
     @torch.inference_mode()
-    def mean_loss(self, network: GeneratorNetwork, batch: int = 32) -> float:
+    def mean_loss(self, network: GeneratorNetwork) -> float:
         """Return the mean loss over batches of like length."""
-        order = sorted(range(len(self.codes)), key=self.lengths.__getitem__)
-        chunks = [order[i : i + batch] for i in range(0, len(order), batch)]
-        return sum(float(self.loss(network, chunk)) * len(chunk) for chunk in chunks) / len(order)
+        batches = like_lengths(self.lengths)
+        return sum(float(self.loss(network, batch)) * len(batch) for batch in batches) / len(self.codes)
