@@ -117,7 +117,7 @@ class MaskedLM:
     def substitutes(self, snippet: Snippet) -> Candidates:
         """Return ordered candidate names of every renameable name (the function's own included)."""
         text = _Encoded(self, snippet)
-        places = {name: text.places(name) for name in text.names()}
+        places = {name: text.places(name) for name in snippet.changeable}
         limit = self.config.occurrences_per_name
         chosen = [(name, place) for name, found in places.items() for place in found[:limit]]
         if not chosen:
@@ -139,7 +139,7 @@ class MaskedLM:
         """Return BeamAttack's fills: what the model expects at each occurrence, masked in its window."""
         text = _Encoded(self, snippet)
         rows, owners, positions = [], [], []
-        for name in text.names():
+        for name in snippet.changeable:
             for index in text.indices(name):
                 first = index - index % self.config.window
                 window = text.tokens[first : first + self.config.window]
@@ -152,7 +152,7 @@ class MaskedLM:
                     rows.append([self._begin, *flat, self._end])
                     owners.append(name)
                     positions.append(before + 1)
-        found: dict[str, dict[str, None]] = {name: {} for name in text.names()}
+        found: dict[str, dict[str, None]] = {name: {} for name in snippet.changeable}
         for ids, members in self._batches(rows, LOGIT_TOKENS_PER_FORWARD):
             for row, member in zip(self._logits(ids), members, strict=True):
                 best = row[positions[member]].topk(min(self.config.fills, row.shape[-1])).indices
@@ -252,10 +252,6 @@ class _Encoded:
             self._spans.append((len(ids) + 1, len(ids) + 1 + len(pieces)))
             ids.extend(pieces)
         self.ids = [model._begin, *ids, model._end]
-
-    def names(self) -> tuple[str, ...]:
-        own = self._snippet.function_name
-        return self._snippet.renameable if own is None else (*self._snippet.renameable, own)
 
     def indices(self, name: str) -> list[int]:
         """Return the token indices of the occurrences that a rename changes."""

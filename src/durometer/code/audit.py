@@ -15,17 +15,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 
 from durometer.code.flattening import undo_newline_flattening
 from durometer.code.javalang_tokens import JavaLexerError, javalang_tokens
 from durometer.code.layout import has_odd_blanks
-from durometer.code.proof import prove, tokens_of
+from durometer.code.proof import parsed, prove, tokens_of
 from durometer.code.reason import Reason
 from durometer.code.scope import FREE, REASON_OF_ROLE, Role
 from durometer.code.settle import bare_constructor, settle
-from durometer.code.snippet import RUN, Snippet, parse
+from durometer.code.snippet import RUN, Snippet
 from durometer.code.syntax import encode
 
 _MARKS = re.compile(r"[^\s]+|\n+")
@@ -119,7 +118,7 @@ def audit(
 
     """
     restored, count = undo_newline_flattening(original, adversarial, language)
-    before = _original(original, language)
+    before = parsed(original, language)
     relaid = _in_layout_of(before, restored)
     judged = _judge(before, relaid, strict)
     reasons = judged.reasons
@@ -276,11 +275,6 @@ def _without_reserved_words(before: Snippet, edited: str) -> tuple[str, dict[str
             reserved[word] = new[index]
             new[index] = word
     return "".join(new), reserved
-
-
-@lru_cache(maxsize=64)
-def _original(source: str, language: str) -> Snippet:
-    return parse(source, language)
 
 
 def _faults_of_claim(before: Snippet, claimed: Sequence[tuple[str, str]]) -> Iterator[Reason]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -94,8 +95,20 @@ def _limited(command: list[str], *, memory_mib: int) -> list[str]:
     return ["/bin/sh", "-c", limits, "sh", *command]
 
 
-def _environment(folder: str) -> dict[str, str]:
-    return {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", os.defpath), "HOME": folder, "TMPDIR": folder}
+def _started(
+    command: list[str], folder: str, locale: str, *, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    """Start a compiler in ``folder``, its home too, with nothing of our environment but the path."""
+    path = os.environ.get("PATH", os.defpath)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=folder,
+        env={"LC_ALL": locale, "PATH": path, "HOME": folder, "TMPDIR": folder},
+        start_new_session=True,
+    )
 
 
 class _Gcc:
@@ -110,15 +123,8 @@ class _Gcc:
 
     def errors(self, source: str) -> tuple[CompileError, ...]:
         """Return the errors, at most 500."""
-        environment = _environment(self._folder.name) | {"LC_ALL": "C"}
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=self._folder.name,
-            env=environment,
-            start_new_session=True,
+        process = _started(
+            self._command, self._folder.name, "C", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
             data = _INCLUDE.sub("", source).encode("utf-8", "surrogateescape")
@@ -191,18 +197,12 @@ class _Server:
         return bytes(answer[4:])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder.name,
-            env=_environment(self._folder.name),
-            start_new_session=True,
+        self._process = process = _started(
+            self._command, self._folder.name, "C.UTF-8", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        assert self._process.stdin is not None
-        os.set_blocking(self._process.stdin.fileno(), False)
-        return self._process
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -211,10 +211,8 @@ class _Server:
         _kill_group(process)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):  # what was still buffered for a dead process does not matter
                     pipe.close()
-                except OSError:
-                    continue  # what was still buffered for a dead process does not matter
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

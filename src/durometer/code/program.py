@@ -24,9 +24,7 @@ class _Pieces:
 
     def __init__(self, snippet: Snippet) -> None:
         data = encode(snippet.source)
-        names = [*snippet.renameable]
-        if snippet.function_name is not None:
-            names.append(snippet.function_name)
+        names = snippet.changeable
         spots = sorted((start, name) for name in names for start in snippet.occurrences(name))
         self.parts: list[str] = []
         self.places: dict[str, list[int]] = {name: [] for name in names}

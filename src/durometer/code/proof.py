@@ -52,7 +52,7 @@ def prove(original: str, edited: str, language: str, *, allow_function_name: boo
         UnknownNameError: no such language.
 
     """
-    before = _parsed(original, language)
+    before = parsed(original, language)
     verdict = _short_proof(before, edited)
     if verdict is None:
         verdict = _Comparison(before, Snippet(edited, before.definition, before.macros)).verdict()
@@ -66,11 +66,11 @@ def prove(original: str, edited: str, language: str, *, allow_function_name: boo
 
 def tokens_of(text: str, language: str) -> Sequence[str]:
     """Return the code tokens of ``text``."""
-    return _token_texts(_parsed(text, language))
+    return _token_texts(parsed(text, language))
 
 
-def _parsed(text: str, language: str) -> Snippet:
-    """Parse, and remember the last few: searches and audits prove many edits of one original."""
+def parsed(text: str, language: str) -> Snippet:
+    """Parse, and remember the last few: searches and audits ask about many edits of one original."""
     return _remembered(text, language) if len(text) <= _REMEMBERED_CHARACTERS else parse(text, language)
 
 
@@ -89,9 +89,7 @@ class _Runs:
     def __init__(self, snippet: Snippet) -> None:
         cut = RUN.split(snippet.source)
         self.between, self.words = cut[0::2], cut[1::2]
-        names = list(snippet.renameable)
-        if snippet.function_name is not None:
-            names.append(snippet.function_name)
+        names = snippet.changeable
         self.counts = {name: len(snippet.occurrences(name)) for name in names}
         starts = {start: name for name in names for start in snippet.occurrences(name)}
         self.owners: dict[int, str] = {}

@@ -85,6 +85,10 @@ class Resolution:
         """Forbid renaming ``name``; the first reason is kept."""
         self.vetoes.setdefault(name, why)
 
+    def name_function(self, binding: Binding) -> None:
+        """Record whose name the one function that the snippet consists of has."""
+        self.function_name, self.function_leaves = binding.name, tuple(binding.leaves)
+
 
 class Scopes:
     """A tree of scopes with their bindings, filled first and then asked."""

@@ -92,8 +92,9 @@ class Snippet:
         return f"Snippet({self.language}, {self.snippet_id}, {len(self.source)} characters)"
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Snippet) and self.language == other.language
-        return same and isinstance(other, Snippet) and self.source == other.source
+        if not isinstance(other, Snippet):
+            return False
+        return (self.language, self.source) == (other.language, other.source)
 
     def __hash__(self) -> int:
         return hash((self.language, self.source))
@@ -155,6 +156,12 @@ class Snippet:
         ):
             return None
         return None if self.definition.is_reserved(name) else name
+
+    @cached_property
+    def changeable(self) -> tuple[str, ...]:
+        """Names that a rename may change: the renameable ones, and then the snippet's own function's."""
+        own = self.function_name
+        return self.renameable if own is None else (*self.renameable, own)
 
     def occurrences(self, name: str) -> tuple[int, ...]:
         """Return the byte offsets that a rename of ``name`` changes, the function name's included."""

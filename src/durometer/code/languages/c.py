@@ -15,7 +15,7 @@ import re
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.lexical import Lexical
+from durometer.code.languages.lexical import Lexical, Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -62,8 +62,8 @@ class CFamily(Lexical):
     )
     shares = frozenset({("compound_statement", "function_definition")})
     members = frozenset({"field_declaration_list"})
-    declares: ClassVar[dict[tuple[str, str | None], Role]] = {("enumerator", "name"): Role.FIELD}
-    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+    declares: ClassVar[Roles] = {("enumerator", "name"): Role.FIELD}
+    plain: ClassVar[Roles] = {
         ("macro_type_specifier", "name"): Role.MACRO,
         ("gnu_asm_output_operand", "symbol"): Role.LABEL,
         ("gnu_asm_input_operand", "symbol"): Role.LABEL,
@@ -277,19 +277,14 @@ class CFamily(Lexical):
         return naming
 
     def _own_name(self, function: int) -> None:
-        outside = self.scopes.parents[self.inner[function]]
+        tree, outside = self.tree, self.scopes.parents[self.inner[function]]
         for binding in self.resolution.bindings:
-            made = binding.leaves and tree_grandparent(self.tree, binding.leaves[0]) == "function_declarator"
-            mine = binding.leaves and not made and function < binding.leaves[0] < self.tree.stops[function]
-            if mine and binding.scope == outside and binding.role is Role.FUNCTION_NAME:
-                self.resolution.function_name = binding.name
-                self.resolution.function_leaves = tuple(binding.leaves)
-                return
-
-
-def tree_grandparent(tree: SyntaxTree, node: int) -> str:
-    """Return the kind of the node above a node's parent."""
-    return tree.kinds[tree.parents[tree.parents[node]]]
+            leaf = binding.leaves[0] if binding.leaves else -1
+            if binding.scope == outside and binding.role is Role.FUNCTION_NAME and leaf >= 0:
+                made = tree.kinds[tree.parents[tree.parents[leaf]]] == "function_declarator"  # by a macro
+                if not made and function < leaf < tree.stops[function]:
+                    self.resolution.name_function(binding)
+                    return
 
 
 C_RESERVED = """

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from durometer.code.languages.base import Language
 from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily
+from durometer.code.languages.lexical import Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -29,7 +30,7 @@ class _Cpp(CFamily):
             for kind in (*_FUNCTIONS, "for_statement", "for_range_loop", "catch_clause", "switch_statement")
         }
     )
-    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+    declares: ClassVar[Roles] = {
         **CFamily.declares,
         ("type_parameter_declaration", None): Role.TYPE,
         ("variadic_type_parameter_declaration", None): Role.TYPE,
@@ -37,7 +38,7 @@ class _Cpp(CFamily):
         ("alias_declaration", "name"): Role.TYPE,
         ("concept_definition", "name"): Role.TYPE,
     }
-    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+    plain: ClassVar[Roles] = {
         **CFamily.plain,
         ("qualified_identifier", "name"): Role.UNDECLARED,
         ("destructor_name", None): Role.FUNCTION_NAME,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.lexical import Lexical
+from durometer.code.languages.lexical import Lexical, Roles
 from durometer.code.scope import FREE, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -36,12 +36,12 @@ class _Go(Lexical):
         }
     )  # fmt: skip
     shares = frozenset({("block", kind) for kind in _FUNCTIONS})
-    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+    declares: ClassVar[Roles] = {
         ("type_parameter_declaration", "name"): Role.TYPE,
         ("type_spec", "name"): Role.TYPE,
         ("type_alias", "name"): Role.TYPE,
     }
-    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+    plain: ClassVar[Roles] = {
         ("import_spec", "name"): Role.IMPORT,
         ("package_clause", None): Role.IMPORT,
         ("method_declaration", "name"): Role.FUNCTION_NAME,
@@ -127,8 +127,8 @@ class _Go(Lexical):
 
     def _may_be_field(self, key: int) -> bool:
         """Say whether the literal around a key may be a struct's."""
-        tree, node = self.tree, tree_parent(self.tree, key, 2)
-        holder = tree.parents[node]
+        tree = self.tree
+        holder = tree.parents[tree.parents[tree.parents[key]]]
         if tree.kinds[holder] != "composite_literal":
             return True
         return tree.kinds[tree.child(holder, "type")] not in _UNKEYED
@@ -167,19 +167,11 @@ class _Go(Lexical):
             use = self.resolution.uses.get(tree.child(found[0], "name"))
             if use is not None and use.binding != FREE:
                 binding = self.resolution.bindings[use.binding]
-                self.resolution.function_name = binding.name
-                self.resolution.function_leaves = tuple(binding.leaves)
+                self.resolution.name_function(binding)
 
 
 def _colon(tree: SyntaxTree, case: int) -> int:
     return next((child for child in tree.children(case) if tree.kinds[child] == ":"), case)
-
-
-def tree_parent(tree: SyntaxTree, node: int, steps: int) -> int:
-    """Return the ancestor of ``node`` that is ``steps`` up."""
-    for _ in range(steps):
-        node = tree.parents[node]
-    return node
 
 
 def _preambles(tree: SyntaxTree) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.lexical import Lexical
+from durometer.code.languages.lexical import Lexical, Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -56,7 +56,7 @@ class _Java(Lexical):
     }  # fmt: skip
     members = _CLASS_BODIES
     no_shadowing = True
-    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+    declares: ClassVar[Roles] = {
         ("variable_declarator", "name"): Role.LOCAL,
         ("formal_parameter", "name"): Role.PARAMETER,
         ("catch_formal_parameter", "name"): Role.LOCAL,
@@ -70,7 +70,7 @@ class _Java(Lexical):
         ("enum_constant", "name"): Role.FIELD,
         ("annotation_type_element_declaration", "name"): Role.FIELD,
     }
-    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+    plain: ClassVar[Roles] = {
         ("field_access", "field"): Role.FIELD,
         ("element_value_pair", "key"): Role.FIELD,
         ("method_invocation", "name"): Role.CALLED_METHOD,
@@ -256,18 +256,14 @@ class _Java(Lexical):
             return
         leaf = tree.child(methods[0], "name")
         name = tree.text(leaf)
-        if sum(1 for node in self._declared_methods() if tree.text(node) == name) != 1:
+        declared = [node for node, kind in enumerate(tree.kinds) if kind == "method_declaration"]
+        if sum(tree.text(tree.child(node, "name")) == name for node in declared) != 1:
             return
-        leaves = [leaf, *(node for node in self._own_calls(name, methods[0]))]
+        leaves = [leaf, *self._own_calls(name, methods[0])]
         self.resolution.function_name = name
         self.resolution.function_leaves = tuple(leaves)
         for node in leaves:
             self.resolution.uses[node] = Use(Role.FUNCTION_NAME)
-
-    def _declared_methods(self) -> Iterator[int]:
-        for node, kind in enumerate(self.tree.kinds):
-            if kind == "method_declaration":
-                yield self.tree.child(node, "name")
 
     def _own_calls(self, name: str, method: int) -> Iterator[int]:
         """Yield calls of ``name`` without a receiver or on ``this``, with as many arguments as declared."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.lexical import Lexical
+from durometer.code.languages.lexical import Lexical, Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Binding, Role, Use
 from durometer.code.syntax import SyntaxTree
 
@@ -41,7 +41,7 @@ class _JavaScript(Lexical):
     }  # fmt: skip
     shares = frozenset({("statement_block", kind) for kind in [*_FUNCTIONS, "catch_clause"]})
     hoists = True
-    declares: ClassVar[dict[tuple[str, str | None], Role]] = {
+    declares: ClassVar[Roles] = {
         ("function_expression", "name"): Role.FUNCTION_NAME,
         ("generator_function", "name"): Role.FUNCTION_NAME,
         ("class", "name"): Role.TYPE,
@@ -50,7 +50,7 @@ class _JavaScript(Lexical):
         ("namespace_import", None): Role.IMPORT,
         ("import_specifier", "alias"): Role.IMPORT,
     }
-    plain: ClassVar[dict[tuple[str, str | None], Role]] = {
+    plain: ClassVar[Roles] = {
         ("export_specifier", "alias"): Role.FIELD,
     }
 
@@ -183,8 +183,7 @@ class _JavaScript(Lexical):
         use = self.resolution.uses.get(tree.child(found[0], "name")) if len(found) == 1 else None
         if use is not None and self.resolution.bindings[use.binding].role not in RENAMEABLE_ROLES:
             binding = self.resolution.bindings[use.binding]
-            self.resolution.function_name = binding.name
-            self.resolution.function_leaves = tuple(binding.leaves)
+            self.resolution.name_function(binding)
 
     def _note_passed(self, leaf: int, scope: int, stop: int) -> None:
         """Note the declarations that a hoisted name passes on its way out: such a pair must stay as it is."""

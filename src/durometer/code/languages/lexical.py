@@ -11,6 +11,8 @@ from typing import ClassVar
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Resolution, Role, Scopes, Use
 from durometer.code.syntax import SyntaxTree
 
+Roles = dict[tuple[str, str | None], Role]  # by kind of parent and field
+
 
 class Lexical:
     """One resolution of one tree; subclasses know a language.
@@ -26,8 +28,8 @@ class Lexical:
     opens: ClassVar[frozenset[str]]
     shares: ClassVar[frozenset[tuple[str, str]]] = frozenset()
     members: ClassVar[frozenset[str]] = frozenset()
-    declares: ClassVar[dict[tuple[str, str | None], Role]]
-    plain: ClassVar[dict[tuple[str, str | None], Role]]
+    declares: ClassVar[Roles]
+    plain: ClassVar[Roles]
     hoists: ClassVar[bool] = False
     no_shadowing: ClassVar[bool] = False
 

@@ -355,8 +355,7 @@ class _Python:
             return
         binding = self.resolution.bindings[use.binding]
         if binding.role is Role.FUNCTION_NAME:
-            self.resolution.function_name = binding.name
-            self.resolution.function_leaves = tuple(binding.leaves)
+            self.resolution.name_function(binding)
 
     def _top_level(self) -> Iterator[int]:
         for node in self.tree.children(0):
