@@ -8,8 +8,8 @@ is imported when one is applied.
 from __future__ import annotations
 
 import difflib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
     from durometer.victims.saved import SavedVictim
 
 
-class Compression(BaseModel, ABC):
+class Compression(BaseModel):
     """One step of a recipe. ``kind`` names it in files; ``simulated`` says that nothing really computes less.
 
-    A subclass sets ``kind: Literal["…"] = "…"``, ``source``, its options as fields, and ``apply``.
+    A subclass sets ``kind: Literal["…"] = "…"``, ``source``, its options as fields, and ``behaviour``, a
+    function of the victim, the step and the rest of ``apply``; or it has an ``apply`` of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     simulated: ClassVar[bool] = False
     source: ClassVar[str] = ""  # the paper that it follows
+    behaviour: ClassVar[str] = ""  # module:function, imported when the step is applied
     kind: str
 
-    @abstractmethod
     def apply(
         self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
     ) -> SavedVictim:
@@ -50,6 +51,11 @@ class Compression(BaseModel, ABC):
             InputError: the step needs data and there is none.
 
         """
+        module, _, function = self.behaviour.partition(":")
+        applied: SavedVictim = getattr(import_module(module), function)(
+            victim, self, data, seed=seed, progress=progress, work=work
+        )
+        return applied
 
     def files(self) -> list[str]:
         """Return the paths (``*`` names several) that the step reads beside its data; what they hold

@@ -16,7 +16,23 @@ if TYPE_CHECKING:
     from durometer.victims.storage import Codec
 
 
-class Int8(Compression):
+class WeightOnly(Compression):
+    """A step that stores every matrix in fewer bits and trains nothing."""
+
+    @abstractmethod
+    def codec(self) -> Codec:
+        """Return how linears are stored."""
+
+    def apply(
+        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
+    ) -> SavedVictim:
+        """See ``durometer.compress.quantize``."""
+        from durometer.compress.quantize import quantize
+
+        return quantize(victim, self.codec())
+
+
+class Int8(WeightOnly):
     """Store every matrix, embeddings included, as int8 with a scale for each row; not faster.
 
     Weight-only and symmetric; expanded to fp32 when loaded, so gradients are real and rows independent.
@@ -25,20 +41,16 @@ class Int8(Compression):
     source: ClassVar[str] = "absolute maximum of a row, rounded to nearest"
     kind: Literal["int8"] = "int8"
 
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.quantize``."""
-        from durometer.compress.quantize import quantize
-
-        return quantize(victim, "int8")
+    def codec(self) -> Codec:
+        """See the base class."""
+        return "int8"
 
     def describe(self) -> str:
         """See the base class."""
         return "int8 weights"
 
 
-class Int4(Compression):
+class Int4(WeightOnly):
     """Store linears as int4 with a scale for each group of a row, embeddings as int8; not faster.
 
     Weight-only and symmetric, two values packed in a byte (the layout of GPTQ and AWQ kernels, rounded to
@@ -49,13 +61,11 @@ class Int4(Compression):
     kind: Literal["int4"] = "int4"
     group_size: Literal[32, 64, 128] = 64
 
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.quantize``."""
-        from durometer.compress.quantize import INT4, quantize
+    def codec(self) -> Codec:
+        """See the base class."""
+        from durometer.compress.quantize import INT4
 
-        return quantize(victim, INT4[self.group_size])
+        return INT4[self.group_size]
 
     def describe(self) -> str:
         """See the base class."""
@@ -66,19 +76,12 @@ class QuantizationAware(Recovering):
     """A step that fine-tunes through rounded weights, on the labels or taught by the original too."""
 
     source: ClassVar[str] = "Jacob et al., CVPR 2018; straight-through: Bengio et al. 2013"
+    behaviour: ClassVar[str] = "durometer.compress.qat:quantization_aware"
     recover: Literal["plain", "distill"] = "plain"
 
     @abstractmethod
     def codec(self) -> Codec:
         """Return how linears are stored."""
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.qat``."""
-        from durometer.compress.qat import quantization_aware
-
-        return quantization_aware(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 class QatInt8(QuantizationAware):
@@ -119,7 +122,7 @@ class QatInt4(QuantizationAware):
         return f"{self.taught()} through {weights} for {epochs(self.recovery_epochs)}"
 
 
-class BFloat16(Compression):
+class BFloat16(WeightOnly):
     """Store every matrix in bfloat16, half the size: the control that no quantization should lose to.
 
     Expanded to fp32 when loaded: the rounding is bf16's, the arithmetic fp32's, rows stay independent.
@@ -128,13 +131,9 @@ class BFloat16(Compression):
     source: ClassVar[str] = "Kalamkar et al. 2019: the format"
     kind: Literal["bf16"] = "bf16"
 
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.quantize``."""
-        from durometer.compress.quantize import quantize
-
-        return quantize(victim, "bf16")
+    def codec(self) -> Codec:
+        """See the base class."""
+        return "bf16"
 
     def describe(self) -> str:
         """See the base class."""

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from durometer.compress.base import Compression
-from durometer.corpora.base import Corpus
 
 if TYPE_CHECKING:
-    from durometer.victims.loop import Progress
-    from durometer.victims.saved import SavedVictim
+    pass
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]I?B)", re.IGNORECASE)
@@ -107,6 +105,7 @@ class Distill(Compression):
     """
 
     source: ClassVar[str] = "Hinton et al. 2015; Shi et al., ASE 2022"
+    behaviour: ClassVar[str] = "durometer.compress.distill:distill"
     kind: Literal["distill"] = "distill"
     student: StudentShape | str | None = None
     layers: float = Field(default=0.5, gt=0, le=1)
@@ -176,14 +175,6 @@ class Distill(Compression):
     def fractions(self) -> tuple[float, float]:
         """Return the shares of the teacher's depth and width, where the shape follows from the teacher's."""
         return (0.5, 1.0) if self.student == "half" else (self.layers, self.width)
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.distill``."""
-        from durometer.compress.distill import distill
-
-        return distill(victim, self, data, seed=seed, progress=progress, work=work)
 
     def files(self) -> list[str]:
         """See the base class."""

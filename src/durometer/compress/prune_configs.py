@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from durometer.compress.base import Compression
-from durometer.corpora.base import Corpus
 
 if TYPE_CHECKING:
-    from durometer.victims.loop import Progress
-    from durometer.victims.saved import SavedVictim
+    pass
 
 
 class Recovering(Compression):
@@ -67,19 +64,12 @@ class MagnitudePrune(Unstructured):
     """
 
     source: ClassVar[str] = "Han et al., NeurIPS 2015; on code models d'Aloisio et al., SANER 2025"
+    behaviour: ClassVar[str] = "durometer.compress.prune:magnitude_prune"
     kind: Literal["magnitude_prune"] = "magnitude_prune"
 
     def describe(self) -> str:
         """See the base class."""
         return f"{self.what()} pruned by magnitude, {self.where()}{self.recovery_words()}"
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.prune``."""
-        from durometer.compress.prune import magnitude_prune
-
-        return magnitude_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 class MovementPrune(Unstructured):
@@ -92,6 +82,7 @@ class MovementPrune(Unstructured):
     """
 
     source: ClassVar[str] = "Sanh et al., NeurIPS 2020"
+    behaviour: ClassVar[str] = "durometer.compress.movement:movement_prune"
     kind: Literal["movement_prune"] = "movement_prune"
     epochs: float = Field(default=3.0, gt=0)
     learning_rate: float = Field(default=2e-4, gt=0)
@@ -101,14 +92,6 @@ class MovementPrune(Unstructured):
         """See the base class."""
         over = epochs(self.epochs)
         return f"{self.what()} pruned by movement over {over}, {self.where()}{self.recovery_words()}"
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.movement``."""
-        from durometer.compress.movement import movement_prune
-
-        return movement_prune(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 class StructuredPrune(Recovering):
@@ -121,6 +104,7 @@ class StructuredPrune(Recovering):
     """
 
     source: ClassVar[str] = "Michel et al., NeurIPS 2019; Molchanov et al., ICLR 2017"
+    behaviour: ClassVar[str] = "durometer.compress.structured:structured_prune"
     kind: Literal["structured_prune"] = "structured_prune"
     heads: float = Field(default=0.0, ge=0, lt=1)
     feed_forward: float = Field(default=0.0, ge=0, lt=1)
@@ -137,14 +121,6 @@ class StructuredPrune(Recovering):
         across = " across layers" if self.scope == "global" else ""
         return f"{what or 'nothing'} removed by {how}{across}{self.recovery_words()}"
 
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.structured``."""
-        from durometer.compress.structured import structured_prune
-
-        return structured_prune(victim, self, data, seed=seed, progress=progress, work=work)
-
 
 class ExtraTraining(Recovering):
     """Fine-tune the victim for the extra steps of a recovered variant: the control for its training.
@@ -153,20 +129,13 @@ class ExtraTraining(Recovering):
     """
 
     source: ClassVar[str] = "a control of ours"
+    behaviour: ClassVar[str] = "durometer.compress.recover:extra_training"
     kind: Literal["extra_training"] = "extra_training"
     recover: Literal["plain", "distill"] = "plain"
 
     def describe(self) -> str:
         """See the base class."""
         return "uncompressed" + self.recovery_words()
-
-    def apply(
-        self, victim: SavedVictim, data: Corpus | None, *, seed: int, progress: Progress, work: Path | None
-    ) -> SavedVictim:
-        """See ``durometer.compress.recover``."""
-        from durometer.compress.recover import extra_training
-
-        return extra_training(victim, self, data, seed=seed, progress=progress, work=work)
 
 
 TARGETS = {"all": "the weights", "attention": "the query, key and value weights"}
