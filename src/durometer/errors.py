@@ -8,7 +8,8 @@ ours and keeps its traceback.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
@@ -51,6 +52,13 @@ class VictimError(DurometerError):
 
 class StoreError(DurometerError):
     """A run folder that cannot be read or written: full disk, permissions, held by another run."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean …? Known: …``, the hint for a name that is none of those ``known``."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return (f"Did you mean {close[0]!r}? " if close else "") + f"Known: {', '.join(names) or 'none'}."
 
 
 def not_utf8(start: bytes, where: str) -> InputError:

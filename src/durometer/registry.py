@@ -7,13 +7,12 @@ only when a name is not ours.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from durometer.errors import UnknownNameError
+from durometer.errors import UnknownNameError, suggest
 
 T = TypeVar("T")
 
@@ -53,10 +52,7 @@ class Registry(Generic[T]):
 
     def unknown(self, name: str) -> UnknownNameError:
         """Return the error for ``name``, with the closest known name or all of them."""
-        known = list(self)
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        return UnknownNameError(f"unknown {self.kind} {name!r}", hint=f"{hint}Known: {', '.join(known)}.")
+        return UnknownNameError(f"unknown {self.kind} {name!r}", hint=suggest(name, self))
 
     def _third_party(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"durometer.{self.kind}")}

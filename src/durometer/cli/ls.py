@@ -26,11 +26,10 @@ def command(
     from importlib import import_module
     from json import dumps
 
-    from durometer.errors import UnknownNameError
-    from durometer.study.source import suggest
+    from durometer.errors import UnknownNameError, suggest
 
     if kind not in KINDS:
-        raise UnknownNameError(f"unknown kind {kind!r}", hint=suggest(kind, list(KINDS)))
+        raise UnknownNameError(f"unknown kind {kind!r}", hint=suggest(kind, KINDS))
     entries: dict[str, dict[str, Any]] = {}
     for place in KINDS[kind].split():
         module, _, attribute = place.partition(":")

@@ -7,7 +7,6 @@ is imported when one is applied.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from durometer.corpora.base import Corpus
-from durometer.errors import ConfigurationError
+from durometer.errors import ConfigurationError, suggest
 from durometer.registry import Registry
 
 if TYPE_CHECKING:
@@ -114,13 +113,8 @@ def parse_compression(values: Mapping[str, Any], *, where: str = "") -> Compress
         if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
             known = [name for name in COMPRESSIONS.get(kind).model_fields if name != "kind"]
             name = str(first["loc"][0])
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]!r}? " if close else ""
-            raise ConfigurationError(
-                f"{kind} has no option {name!r}",
-                where=where,
-                hint=f"{hint}Known: {', '.join(known) or 'none'}.",
-            ) from error
+            what = f"{kind} has no option {name!r}"
+            raise ConfigurationError(what, where=where, hint=suggest(name, known)) from error
         field = "".join(f".{part}" for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         got = f" (got {first['input']!r})" if field else ""  # the whole step where fields disagree

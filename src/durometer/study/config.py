@@ -23,8 +23,8 @@ from pydantic import (
     model_validator,
 )
 
-from durometer.errors import ConfigurationError
-from durometer.study.source import HintedError, Source, explain, parse_yaml, read_yaml, suggest
+from durometer.errors import ConfigurationError, suggest
+from durometer.study.source import HintedError, Source, explain, parse_yaml, read_yaml
 from durometer.types import content_hash
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._+=,%()-]*$"
@@ -48,9 +48,8 @@ def _kind_and_options(value: object) -> object:
     return value
 
 
-def _known(what: str, name: str, names: Iterable[str]) -> str:
-    known = list(names)
-    if name not in known:
+def _known(what: str, name: str, known: Iterable[str]) -> str:
+    if name not in list(known):
         raise HintedError(f"unknown {what} {name!r}", suggest(name, known))
     return name
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from durometer.corpora.files import files_of
+from durometer.errors import suggest
 from durometer.registry import Registry
 from durometer.stats.frame import ORIGINAL
 from durometer.study.config import (
@@ -22,7 +23,7 @@ from durometer.study.config import (
     VariantConfig,
     VictimConfig,
 )
-from durometer.study.source import FieldPath, Source, explain, suggest
+from durometer.study.source import FieldPath, Source, explain
 
 DEFAULT_CORPORA: dict[str, tuple[str, dict[str, int]]] = {
     "clone": ("builtin-clones", {"pairs": 4000, "seed": 1}),
@@ -150,7 +151,7 @@ def _victim(victim: VictimConfig, source: Source, path: FieldPath) -> VictimConf
     from durometer.victims.presets import PRESETS
 
     if victim.preset not in PRESETS:
-        what, hint = f"unknown preset {victim.preset!r}", suggest(victim.preset, list(PRESETS))
+        what, hint = f"unknown preset {victim.preset!r}", suggest(victim.preset, PRESETS)
         raise source.error((*path, "preset"), what, hint)
     filled = {}
     for field, default in zip(("shape", "training"), PRESETS[victim.preset], strict=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
-from durometer.errors import UnknownNameError
-from durometer.study.source import Source, parse_yaml, suggest
+from durometer.errors import UnknownNameError, suggest
+from durometer.study.source import Source, parse_yaml
 
 STUDIES = {
     "quick": "One small model, two attacks, some minutes: a start for a study of one's own.",
@@ -24,6 +24,6 @@ def preset(name: str) -> Source:
 
     """
     if name not in STUDIES:
-        raise UnknownNameError(f"unknown preset {name!r}", hint=suggest(name, list(STUDIES)))
+        raise UnknownNameError(f"unknown preset {name!r}", hint=suggest(name, STUDIES))
     text = resources.files("durometer.study").joinpath("studies", f"{name}.yaml").read_text(encoding="utf-8")
     return parse_yaml(text, f"preset {name}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from durometer.errors import ConfigurationError, InputError, not_utf8
+from durometer.errors import ConfigurationError, InputError, not_utf8, suggest
 
 FieldPath = tuple[str | int, ...]
 
@@ -132,13 +131,6 @@ class HintedError(ValueError):
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
         self.what, self.hint = what, hint
-
-
-def suggest(name: str, known: Sequence[str]) -> str:
-    """Return ``Did you mean …? Known: …``."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known)}." if known else hint
 
 
 def _fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
