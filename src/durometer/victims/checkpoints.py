@@ -26,7 +26,7 @@ from durometer.victims.anatomy import HEAD, unwrapped
 
 UNLIMITED = 1_000_000
 BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
-# Parts of other models' files that a classifier does not use.
+# Parts of other models' files that nobody here uses, or that a checkpoint need not have.
 UNUSED = re.compile(
     r"(^|\.)(pooler|lm_head|cls)\.|position_ids$|token_type_ids$|(^|\.)attn\.(masked_)?bias$|final_logits_bias$"
 )

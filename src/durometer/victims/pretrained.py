@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
 
 from durometer.errors import InputError, RefusedError
 from durometer.rng import derived_seed
 from durometer.victims.anatomy import DEFAULT_HEAD
 from durometer.victims.checkpoints import (
     BOOKKEEPING,
+    UNUSED,
     find_tokenizer,
     locate,
     read_config,
@@ -28,12 +28,11 @@ from durometer.victims.checkpoints import (
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.load import guess_card, load_victim
-from durometer.victims.saved import CARD
+from durometer.victims.saved import CARD, load_exactly
 from durometer.victims.text import Framing
 
 CODE_IDS = {"classification": 512, "generation": 256}  # the papers' input lengths
 SUMMARY_IDS, BEAMS, DECODER_LAYERS = 128, 10, 6
-UNTRAINED = ("pooler.", "embed_tokens.weight", "attn.bias", "attn.masked_bias")
 
 
 def pretrained_victim(
@@ -103,7 +102,7 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
     weights, _ = split_tensors(read_tensors(folder), card.head_prefix or DEFAULT_HEAD, where=str(folder))
     model: Any = network.encoder
     target = {"roberta": "encoder", "gpt2": "transformer", "plbart": "model"}[family]
-    _fill(getattr(model, target), weights, where=str(folder))
+    load_exactly(getattr(model, target), weights, where=str(folder), unused=UNUSED)
     model.tie_weights()
     summary = min(SUMMARY_IDS, window(config) // 4)
     room = window(config) - (summary + 1 if family == "gpt2" else 0)  # GPT-2 writes where it reads
@@ -132,12 +131,3 @@ def _with_decoder(config: dict[str, Any]) -> dict[str, Any]:
         "decoder_start_token_id": config["bos_token_id"],
         "pad_token_id": config["pad_token_id"],
     }
-
-
-def _fill(module: nn.Module, weights: dict[str, Tensor], where: str) -> None:
-    """Load the checkpoint's weights; only what no summarizer reads, or what is tied, may be left out."""
-    outcome = module.load_state_dict(weights, strict=False)
-    missing = [name for name in outcome.missing_keys if not any(part in name for part in UNTRAINED)]
-    if missing or outcome.unexpected_keys:
-        unknown = outcome.unexpected_keys[:3]
-        raise InputError(f"weights do not fit: missing {missing[:3]}, unknown {unknown}", where=where)

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import platform
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from durometer.victims.storage import Codec, read_weights, roundtrip, weights_by
 from durometer.victims.text import DRIFT_PROBE, Framing, TextEncoder
 
 WEIGHTS, CARD, TOKENIZER = "weights.safetensors", "victim.json", "tokenizer.json"
+NOTHING = re.compile(r"(?!)")
 
 
 class VictimSpec(BaseModel):
@@ -217,21 +219,40 @@ def read_tokenizer(path: Path) -> Tokenizer:
         raise InputError(f"not a tokenizer ({error})", where=str(path)) from error
 
 
-def load_exactly(network: torch.nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
-    """Load every tensor, or say which are missing, unknown or of another shape."""
-    expected = untied(network)
-    aliases = network.state_dict().keys() - expected.keys()
-    weights = {name: tensor for name, tensor in weights.items() if name not in aliases}
-    missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
+def load_exactly(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    where: str,
+    unused: re.Pattern[str] = NOTHING,
+    hint: str = "",
+) -> None:
+    """Load every tensor; a table that is tied may be given under any of its names, the first goes before.
+
+    Names in which ``unused`` finds something may be missing or left over.
+
+    Raises:
+        InputError: weights are missing, unknown or of another shape; says which.
+
+    """
+    own = network.state_dict()
+    tied: dict[int, list[str]] = {}
+    for name, tensor in own.items():
+        tied.setdefault(tensor.data_ptr(), []).append(name)
+    given = {names[0]: next((name for name in names if name in weights), "") for names in tied.values()}
+    missing = sorted(first for first, name in given.items() if not name and not unused.search(first))
+    unknown = sorted(name for name in weights if name not in own and not unused.search(name))
     if missing or unknown:
-        raise InputError(f"weights do not fit: missing {missing[:3]}, unknown {unknown[:3]}", where=where)
-    wrong = [name for name in expected if expected[name].shape != weights[name].shape]
+        what = f"weights do not fit: missing {missing[:3]}, unknown {unknown[:3]}"
+        raise InputError(what, where=where, hint=hint)
+    loaded = {name: weights[name] for name in given.values() if name}
+    wrong = [name for name, tensor in loaded.items() if own[name].shape != tensor.shape]
     if wrong:
         raise InputError(f"{wrong[0]} has shape {tuple(weights[wrong[0]].shape)}", where=where)
-    network.load_state_dict(dict(weights), strict=False)
+    network.load_state_dict(loaded, strict=False)
 
 
-def untied(network: torch.nn.Module) -> dict[str, Tensor]:
+def untied(network: nn.Module) -> dict[str, Tensor]:
     """Return the state dict without the second and later names of tensors that share memory."""
     seen: set[int] = set()
     result: dict[str, Tensor] = {}

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-
 from durometer.errors import InputError
 from durometer.victims.card import Generation, VictimCard
 from durometer.victims.checkpoints import (
@@ -25,6 +23,7 @@ from durometer.victims.checkpoints import (
     window,
 )
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
+from durometer.victims.saved import load_exactly
 from durometer.victims.text import Framing
 
 CODE_IDS, SUMMARY_IDS = 256, 128  # CodeXGLUE's lengths for code-to-text
@@ -112,7 +111,13 @@ def writer_from_card(
         stop=generation.stop,
     )
     network = GeneratorNetwork(config)
-    fill(network.encoder, read_tensors(folder, card.weights), where=str(folder))
+    load_exactly(
+        network.encoder,
+        read_tensors(folder, card.weights),
+        where=str(folder),
+        unused=UNUSED,
+        hint="A summarizer is saved whole: GPT2LMHeadModel, …ForConditionalGeneration.",
+    )
     tokenizer = find_tokenizer(Path(card.tokenizer) if card.tokenizer else folder)
     return GeneratorVictim(network, fitting(tokenizer, config, str(folder)), spec, device=device)
 
@@ -121,32 +126,3 @@ def _room(config: Mapping[str, Any], max_new: int) -> int:
     """Return how many ids of code there is room for: GPT-2 writes where it reads."""
     taken = max_new + 1 if config["model_type"] == "gpt2" else 0
     return max(4, window(config) - taken)
-
-
-def fill(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Load a language model's weights; tables that are tied may be given under any of their names.
-
-    Raises:
-        InputError: weights are missing, unknown or of another shape.
-
-    """
-    own = model.state_dict()
-    shared: dict[int, list[str]] = {}
-    for name, tensor in own.items():
-        shared.setdefault(tensor.data_ptr(), []).append(name)
-    missing = [
-        names[0]
-        for names in shared.values()
-        if not set(names) & tensors.keys() and not UNUSED.search(names[0])
-    ]
-    unknown = [name for name in tensors if name not in own and not UNUSED.search(name)]
-    if missing or unknown:
-        raise InputError(
-            f"weights do not fit: missing {missing[:3]}, unknown {unknown[:3]}",
-            where=where,
-            hint="A summarizer is saved whole: GPT2LMHeadModel, …ForConditionalGeneration.",
-        )
-    wrong = [name for name, tensor in tensors.items() if name in own and own[name].shape != tensor.shape]
-    if wrong:
-        raise InputError(f"{wrong[0]} has shape {tuple(tensors[wrong[0]].shape)}", where=where)
-    model.load_state_dict(dict(tensors), strict=False)
