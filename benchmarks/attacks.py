@@ -34,7 +34,7 @@ import yaml
 from scipy.stats import binomtest
 
 from durometer.attacks.base import DEFAULT_SEED
-from durometer.attacks.campaign import Bench, Campaign
+from durometer.attacks.campaign import Attacker, Campaign
 from durometer.types import Outcome, Sample, Status
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +91,7 @@ def forward(victim: Any, batch: Sequence[Sequence[int]]) -> None:
     victim.network.logits(states, states if victim.spec.head.pair else None)
 
 
-def run(bench: Bench, samples: Sequence[Sample]) -> tuple[list[Outcome], dict[str, float]]:
+def run(bench: Attacker, samples: Sequence[Sample]) -> tuple[list[Outcome], dict[str, float]]:
     """Attack and time: CPU seconds a query against the bare forward on the very texts that were asked.
 
     ``encoded`` counts the rows that went through the network: a query that the memo answers costs none, nor
@@ -242,14 +242,16 @@ def run_base(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def run_workers(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time `durometer attack` with each number of processes; start-up is taken out by a two-sample run."""
-    from durometer.cli._attack_run import run as attack
+    from durometer.study.campaign import CampaignRun
 
     records = []
     for data, kind, workers in product(options.data, options.attacks, options.workers):
         summaries = []
         for limit in (2, options.samples):
             with tempfile.TemporaryDirectory() as folder:
-                summaries.append(attack(replace(campaign(kind, data), limit=limit), Path(folder), workers))
+                attempt = CampaignRun(replace(campaign(kind, data), limit=limit), Path(folder))
+                attempt.attack(workers)
+                summaries.append(attempt.finish())
         short, long = summaries
         rate = (long["queries"] - short["queries"]) / (long["seconds"] - short["seconds"])
         record = {"data": data, "attack": kind, "workers": workers, "queries_per_second": rate}

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from durometer.study.calibrate import BEAMS, MEMO_SHARE, PYTHON_SECONDS, SNIPPET_IDS, SUMMARY_TOKENS
@@ -96,29 +97,20 @@ def drive_rows(outcomes: int) -> None:
     """Run a study whose cells are not attacked but written, and print this process's peak in megabytes."""
     import resource
 
-    from durometer.stats.frame import to_row
     from durometer.study.artefacts import Artefacts
-    from durometer.study.backends import Handle, InProcess
+    from durometer.study.backends import InProcess
     from durometer.study.config import StudyConfig
-    from durometer.study.messages import Event
-    from durometer.study.parts import PartWriter
     from durometer.study.plan import Node, plan_study
     from durometer.study.run import Runner
+    from durometer.study.worker import Workshop
     from durometer.types import Outcome, Prediction, Status
 
     text = "\n".join(f"int value{i} = {i} * width;" for i in range(80))
 
-    class Scribe(InProcess):
-        def wait(self, handle: Handle) -> None:
-            assert self.task is not None
-            node = Node.from_json(self.task.node)
-            if node.kind != "cell":
-                super().wait(handle)
-                return
-            task, self.task = self.task, None
-            writer = PartWriter(self.workshop.artefacts.work(node))
-            for sample in task.samples:
-                outcome = Outcome(
+    class Scribe(Workshop):
+        def _outcomes(self, node: Node, sample_ids: tuple[str, ...]) -> Iterator[Outcome]:
+            for sample in sample_ids:
+                yield Outcome(
                     sample,
                     sample,
                     Status.FAILURE,
@@ -130,12 +122,6 @@ def drive_rows(outcomes: int) -> None:
                     trajectory=tuple((n, 1 / n) for n in range(1, 20)),
                     fingerprint="scribe",
                 )
-                writer.append(to_row(outcome, node.cell), 0.1)
-                data = {"sample": sample, "status": "failure", "queries": 9, "seconds": 0.1}
-                data["fingerprint"] = "scribe"
-                handle(0, Event("sample", data))
-            writer.close()
-            handle(0, Event("done", {"seconds": 0.1}))
 
     seeds = list(range(outcomes // 2000))
     study = STUDY.replace("[1, 2, 3, 4]", str(seeds)).replace("200", "1000")
@@ -143,7 +129,7 @@ def drive_rows(outcomes: int) -> None:
         artefacts = Artefacts(Path(folder))
         artefacts.prepare()
         plan = plan_study(StudyConfig.parse(study))
-        Runner(plan, artefacts, Scribe(Path(folder), "cpu"), lambda states: None).run()
+        Runner(plan, artefacts, InProcess(Scribe(Path(folder), "cpu")), lambda states: None).run()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from durometer.attacks import campaign
 from durometer.cli import _attack_line, app
 from durometer.cli._attack_line import LiveLine
 
@@ -136,10 +137,11 @@ def test_a_victim_that_dies_is_named_with_its_sample_and_the_next_run_resumes(fo
     assert (code, summary) == (1, None)
     assert "victim odd_victim:make: its process died (SIGKILL)" in complaint
     assert "under attack on sample 's1'" in complaint
-    monkeypatch.setenv("FAULT", "")
-    code, summary, _ = attack()
-    assert (code, summary["samples"], summary["error"]) == (0, 4, 0)
     assert not list(folder.glob("out/under-attack-*"))
+    monkeypatch.setenv("FAULT", "")
+    code, summary, complaint = attack()
+    assert (code, summary["samples"], summary["error"]) == (0, 4, 0)
+    assert "died" not in complaint  # it was told
 
 
 def test_a_victim_that_takes_the_only_process_along_is_named_by_the_next_run(folder, monkeypatch):
@@ -154,6 +156,15 @@ def test_a_victim_that_takes_the_only_process_along_is_named_by_the_next_run(fol
     attack("--out", "undisturbed")
     files = [folder / name / "outcomes.parquet" for name in ("out", "undisturbed")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_names_are_counted_once_and_a_terminal_sees_it(folder, monkeypatch):
+    counted = []
+    monkeypatch.setattr(campaign, "vocabulary", lambda samples: counted.append(list(samples)) or ("other",))
+    assert "counting" not in attack("--out", "quiet")[2]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal to rich
+    assert "counting names" in attack("--out", "seen")[2]
+    assert [len(samples) for samples in counted] == [4, 4]
 
 
 class Terminal:

@@ -20,8 +20,8 @@ from durometer.attacks.base import ATTACKS, Tools
 from durometer.attacks.campaign import Campaign
 from durometer.attacks.candidate_files import write_rows
 from durometer.attacks.driver import Limits, drive
-from durometer.cli import _attack_run
 from durometer.code import parse, prove
+from durometer.study.campaign import CampaignRun
 from durometer.types import Outcome, Status
 from durometer.victims.base import Traits
 
@@ -97,6 +97,12 @@ class Interrupted:
         return self.victim.predict(inputs)
 
 
+def attack_in(folder, plan):
+    attempt = CampaignRun(plan, folder)
+    attempt.attack()
+    return attempt.finish()
+
+
 def test_the_bytes_are_the_same_after_a_restart(attack, tmp_path, monkeypatch):
     """``durometer attack`` on every attack: stopped half-way, its last line torn, and started again."""
     monkeypatch.setattr(gradients, "gradient_source", lambda victim: TOOLS.gradients)
@@ -112,17 +118,17 @@ def test_the_bytes_are_the_same_after_a_restart(attack, tmp_path, monkeypatch):
     )  # fmt: skip
     whole = Interrupted()
     monkeypatch.setattr(campaign, "load", lambda *_, **__: whole)
-    summary = _attack_run.run(plan, tmp_path / "whole", 1)
+    summary = attack_in(tmp_path / "whole", plan)
     assert summary["attacked"] > 5
     monkeypatch.setattr(campaign, "load", lambda *_, **__: Interrupted(len(whole.victim.calls) // 2))
     with pytest.raises(KeyboardInterrupt):
-        _attack_run.run(plan, tmp_path / "halves", 1)
+        attack_in(tmp_path / "halves", plan)
     (part,) = tmp_path.glob("halves/parts/part-*.jsonl")
     recorded = part.read_bytes().splitlines(keepends=True)
     assert 0 < len(recorded) < len(samples())
     part.write_bytes(b"".join(recorded) + recorded[-1][:40])
     monkeypatch.setattr(campaign, "load", lambda *_, **__: Interrupted())
-    _attack_run.run(plan, tmp_path / "halves", 1)
+    attack_in(tmp_path / "halves", plan)
     names = [tmp_path / name / "outcomes.parquet" for name in ("whole", "halves")]
     assert names[0].read_bytes() == names[1].read_bytes()
 

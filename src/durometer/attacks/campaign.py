@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from durometer.attacks.base import DEFAULT_SEED, Attack, Tools
-from durometer.attacks.candidate_files import CandidateFile, Source, cached
+from durometer.attacks.candidate_files import CandidateFile
 from durometer.attacks.driver import drive
 from durometer.attacks.strength import attack_from
 from durometer.attacks.trial import Limits
@@ -85,38 +85,19 @@ class Campaign:
         """The first ``limit`` samples, in file order."""
         return self.all_samples[: self.limit]
 
-    def open(self) -> Bench:
-        """Load victim, attack and tools.
+    def names(self, watch: Callable[[Sequence[Sample]], Iterable[Sample]] = iter) -> Tools:
+        """Return the names to try that come from files; plain values, which may travel to worker processes.
+
+        ``watch`` is given the samples whose words are counted, which takes a while, and passes them on.
 
         Raises:
-            InputError: something named does not exist, or the attack needs candidates and has none.
-            RefusedError: a white-box attack on a victim without gradients.
+            InputError: the attack needs candidates and has none, or their file does not fit.
 
         """
-        task = TASKS.get(self.task)()
         attack = attack_from(self.attack)
-        oracle = Oracle(load(self.victim, task, self.device, allow_download=self.allow_download), task)
-        return Bench(self, task, attack, oracle, self._tools(attack, oracle))
-
-    def _tools(self, attack: Attack, oracle: Oracle) -> Tools:
         tools = Tools(rename_function_name=self.rename_function_name, unchecked=self.unchecked)
         if getattr(attack, "needs_vocabulary", False):
-            tools = replace(tools, vocabulary=vocabulary(self.all_samples))
-        if getattr(attack, "needs_gradients", False):
-            from durometer.attacks.gradients import gradient_source
-
-            tools = replace(tools, gradients=gradient_source(oracle))
-        if self.masked_lm is not None:
-            from durometer.attacks.candidates import MaskedLM, config_for
-
-            config = config_for(self.task)
-            model = MaskedLM.load(Path(self.masked_lm), device=self.device, config=config)
-            substitutes: Source = model.substitutes
-            fills: Source = model.fills
-            if self.cache is not None:
-                substitutes = cached(substitutes, Path(self.cache), f"{model.fingerprint} substitutes")
-                fills = cached(fills, Path(self.cache), f"{model.fingerprint} fills")
-            tools = replace(tools, candidates=substitutes, fills=fills, similarity=model.similarity)
+            tools = replace(tools, vocabulary=vocabulary(watch(self.all_samples)))
         if self.candidates is not None:
             tools = replace(tools, candidates=CandidateFile(Path(self.candidates), self.all_samples))
         elif self.masked_lm is None and getattr(attack, "needs_candidates", False):
@@ -126,29 +107,54 @@ class Campaign:
             )
         return tools
 
+    def open(self, names: Tools | None = None) -> Attacker:
+        """Load victim, attack and tools; ``names`` may have been made before.
+
+        Raises:
+            InputError: something named does not exist, or the attack needs candidates and has none.
+            RefusedError: a white-box attack on a victim without gradients.
+
+        """
+        attack, tools = attack_from(self.attack), names or self.names()
+        task = TASKS.get(self.task)()
+        oracle = Oracle(load(self.victim, task, self.device, allow_download=self.allow_download), task)
+        if getattr(attack, "needs_gradients", False):
+            from durometer.attacks.gradients import gradient_source
+
+            tools = replace(tools, gradients=gradient_source(oracle))
+        if self.masked_lm is not None:
+            from durometer.attacks.candidates import lend_masked_lm
+
+            lent = lend_masked_lm(tools, Path(self.masked_lm), self.task, self.device, self.cache)
+            tools = lent if self.candidates is None else replace(lent, candidates=tools.candidates)
+        draws = f"{self.task} {self.attack['kind']}"  # those of a study's cell of the same seed
+        limits = Limits(self.max_queries, self.max_seconds)
+        return Attacker(attack, oracle, tools, self.seed, draws, limits, self.width)
+
 
 @dataclass(frozen=True)
-class Bench:
-    """A loaded campaign."""
+class Attacker:
+    """One attack on one victim, loaded; ``draws`` names its random numbers."""
 
-    campaign: Campaign
-    task: Task
     attack: Attack
     oracle: Oracle
     tools: Tools
+    seed: int
+    draws: str
+    limits: Limits
+    width: int
 
     def outcomes(self, samples: Iterable[Sample]) -> Iterator[Outcome]:
-        """Attack ``samples``; a study's cell of the same seed draws the same random numbers."""
-        campaign = self.campaign
+        """Attack ``samples``; each outcome is independent of the others."""
         return drive(
             self.attack,
             samples,
             self.oracle,
-            self.task,
-            seed=campaign.seed,
-            cell=f"{campaign.task} {campaign.attack['kind']}",
-            limits=Limits(campaign.max_queries, campaign.max_seconds),
-            width=campaign.width,
+            self.oracle.task,
+            seed=self.seed,
+            cell=self.draws,
+            limits=self.limits,
+            width=self.width,
             tools=self.tools,
         )
 

@@ -141,15 +141,17 @@ def write_rows(path: Path, rows: Iterable[tuple[str, Candidates]]) -> int:
     return count
 
 
-def cached(source: Source, folder: Path, fingerprint: str) -> Source:
-    """Return ``source`` with its answers kept in ``folder``, by content of snippet and ``fingerprint``.
+def cached(source: Source, folder: Path | str | None, fingerprint: str) -> Source:
+    """Return ``source`` with its answers kept in ``folder`` (if any), by snippet and ``fingerprint``.
 
     ``fingerprint`` must name everything else that the answers depend on (model, settings). Files are
     written once, by rename, so that processes may share the folder.
     """
+    if folder is None:
+        return source
 
     def look_up(snippet: Snippet) -> Candidates:
-        path = folder / f"{content_hash(fingerprint, snippet.snippet_id)}.jsonl"
+        path = Path(folder) / f"{content_hash(fingerprint, snippet.snippet_id)}.jsonl"
         if path.is_file():
             return next(iter(read_rows(path)))[1]
         answer = source(snippet)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from durometer.attacks.candidate_files import Candidates
+from durometer.attacks.base import Tools
+from durometer.attacks.candidate_files import Candidates, cached
 from durometer.code import Program, Snippet
 from durometer.errors import InputError
 from durometer.victims.presets import MASKED_LM
@@ -230,6 +232,14 @@ class MaskedLM:
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
+def lend_masked_lm(tools: Tools, folder: Path, task: str, device: str, cache: Path | str | None) -> Tools:
+    """Return ``tools`` with the names and similarities of the model in ``folder``, kept in ``cache``."""
+    model = MaskedLM.load(folder, device=device, config=config_for(task))
+    substitutes = cached(model.substitutes, cache, f"{model.fingerprint} substitutes")
+    fills = cached(model.fills, cache, f"{model.fingerprint} fills")
+    return replace(tools, candidates=substitutes, fills=fills, similarity=model.similarity)
 
 
 class _Encoded:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durometer.cli._notes import say
@@ -19,14 +19,14 @@ REASONS = 5  # of errors, spelled out
 class LiveLine:
     """How far the attack is, in one line of the terminal's width; seldom where there is no terminal."""
 
-    def __init__(self, total: int, finished: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, total: int, finished: Sequence[Mapping[str, Any]]) -> None:
         self.total, self.resumed = total, len(finished)
         self.statuses = Counter(str(row["status"]) for row in finished)
         self.queries, self.started, self.shown = 0, time.monotonic(), time.monotonic()
         if sys.stderr.isatty():
             self._show()
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         """Count a finished sample."""
         self.statuses[str(row["status"])] += 1
         self.queries += int(row["queries"])
@@ -64,7 +64,7 @@ class LiveLine:
         )
 
 
-def complain_about_errors(rows: Sequence[dict[str, Any]]) -> None:
+def complain_about_errors(rows: Sequence[Mapping[str, Any]]) -> None:
     """Say how many samples failed, and why."""
     reasons = Counter(str(row["reason"]) for row in rows if row["status"] == "error")
     for reason, count in reasons.most_common(REASONS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -14,10 +14,19 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from durometer.study.progress import NodeState
+    from durometer.types import Sample
 
 STATUS_SECONDS = 10.0  # between lines where there is no terminal
 MAX_BARS = 8
 BAR_WIDTH = 24
+
+
+def watched(samples: Sequence[Sample], words: str) -> Iterable[Sample]:
+    """Pass ``samples`` on with a bar on standard error, if that is a terminal; the bar goes at the end."""
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(samples, words, console=console, transient=True, disable=not console.is_terminal)
 
 
 def duration(seconds: float | None) -> str:

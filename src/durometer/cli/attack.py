@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from durometer.attacks.campaign import Campaign
 
 
 def command(
@@ -62,7 +65,6 @@ def command(
     from json import dumps
 
     from durometer.attacks.campaign import Campaign
-    from durometer.cli._attack_run import run
     from durometer.victims.device import resolved
 
     campaign = Campaign(
@@ -84,13 +86,37 @@ def command(
         hold_out_cwe=hold_out_cwe,
         allow_download=allow_download,
     )
-    summary = run(campaign, out, workers)
+    summary = _run(campaign, out, workers)
     if json:
         print(dumps(summary))
     else:
         _show(summary, out)
     if summary["error"] and not summary["attacked"]:
         raise typer.Exit(1)  # nothing was measured; why is on standard error
+
+
+def _run(campaign: Campaign, out: Path, workers: int) -> dict[str, Any]:
+    """Attack what is not finished yet, and say how far it is."""
+    from durometer.cli._attack_line import LiveLine, complain_about_errors
+    from durometer.cli._notes import say, tell
+    from durometer.cli._progress import watched
+    from durometer.study.campaign import CampaignRun
+
+    run = CampaignRun(campaign, out)
+    for doing in run.deaths():
+        say(
+            f"the run before died while victim {campaign.victim} was {doing}. "
+            "If it was not killed from outside, the victim is the culprit; --workers 2 outlives it."
+        )
+    if run.missing:
+        tell(campaign.notes)
+        names = campaign.names(lambda samples: watched(samples, "counting names"))
+        live = LiveLine(len(run.samples), run.rows)
+        run.attack(workers, names, live.add)
+        live.end()
+    summary = run.finish()
+    complain_about_errors(run.rows)
+    return summary
 
 
 def _field(text: str) -> tuple[str, Any]:

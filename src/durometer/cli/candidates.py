@@ -49,10 +49,8 @@ def command(
 
 
 def _rows(source: MaskedLM, samples: list[Sample]) -> Iterator[tuple[str, Candidates]]:
-    from rich.console import Console
-    from rich.progress import track
-
+    from durometer.cli._progress import watched
     from durometer.code import parse
 
-    for sample in track(samples, "candidates", console=Console(stderr=True), transient=True):
+    for sample in watched(samples, "candidates"):
         yield sample.snippet_id, source.substitutes(parse(sample.code, sample.language))

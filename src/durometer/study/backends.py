@@ -5,14 +5,15 @@ over the events since. Workers write outcomes and artefacts themselves (the run 
 events are only news: losing one loses nothing.
 
 Worker processes are fresh interpreters (never forks: torch does not survive them) with one torch thread
-each, fed by lines on a pipe. They stop when the pipe closes, so that none outlives a killed driver; they
-ignore Ctrl-C, which is the driver's to handle.
+each; a pipe brings each its worker and then its tasks. They stop when the pipe closes, so that none outlives
+a killed driver; they ignore Ctrl-C, which is the driver's to handle.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import selectors
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from typing import Protocol
 
 from durometer.study.messages import Event, Task
 from durometer.study.sizing import gpus
-from durometer.study.worker import Workshop
+from durometer.study.worker import Worker
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # in the environment of a worker
 Handle = Callable[[int, Event], None]
@@ -52,8 +53,8 @@ class InProcess:
 
     slots = 1
 
-    def __init__(self, run: Path, device: str) -> None:
-        self.workshop = Workshop(run, device)
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
         self.task: Task | None = None
 
     def submit(self, slot: int, task: Task) -> None:
@@ -64,19 +65,25 @@ class InProcess:
         """Do the task."""
         assert self.task is not None
         task, self.task = self.task, None
-        self.workshop.do(task, lambda event: handle(0, event))
+        self.worker.do(task, lambda event: handle(0, event))
 
     def close(self) -> None:
         """Close the part file."""
-        self.workshop.close()
+        self.worker.close()
 
 
 class Processes:
-    """Worker processes on this machine."""
+    """Worker processes on this machine.
 
-    def __init__(self, run: Path, device: str, workers: int, lock_descriptor: int = -1) -> None:
-        self.run, self.device, self.slots = run, device, workers
-        self.lock_descriptor = lock_descriptor
+    Each has a copy of ``worker``. Its last words go to a file in the folder ``log``; to our standard error
+    where there is none.
+    """
+
+    def __init__(
+        self, worker: Worker, device: str, slots: int, log: Path | None = None, lock_descriptor: int = -1
+    ) -> None:
+        self.worker, self.device, self.slots = pickle.dumps(worker), device, slots
+        self.log, self.lock_descriptor = log, lock_descriptor
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self.unread: dict[int, bytes] = {}
@@ -86,21 +93,18 @@ class Processes:
         worker = self.workers.get(slot)
         if worker is None:
             worker = self._start(slot)
-        assert worker.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died while idle: wait() reports the death
-            worker.stdin.write(task.encode())
-            worker.stdin.flush()
+        _send(worker, task.encode())
 
     def _start(self, slot: int) -> subprocess.Popen[bytes]:
-        log = self.run / "log"
-        log.mkdir(exist_ok=True)
         environment = os.environ | ONE_THREAD | {"TOKENIZERS_PARALLELISM": "false"}
         names = gpus() if self.device == "cuda" else []
         if names:  # each worker sees one GPU, which is its "cuda"
             environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
-        with open(log / f"worker-{slot}.txt", "ab") as errors:
+        if self.log is not None:
+            self.log.mkdir(exist_ok=True)
+        with open(self.log / f"worker-{slot}.txt", "ab") if self.log else contextlib.nullcontext() as errors:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "durometer.study.worker", str(self.run), self.device],
+                [sys.executable, "-m", "durometer.study.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -110,6 +114,7 @@ class Processes:
         assert worker.stdout is not None
         self.workers[slot], self.unread[slot] = worker, b""
         self.selector.register(worker.stdout, selectors.EVENT_READ, slot)
+        _send(worker, self.worker)
         return worker
 
     def wait(self, handle: Handle) -> None:
@@ -141,3 +146,10 @@ class Processes:
         for slot in list(self.workers):
             self._bury(slot)
         self.selector.close()
+
+
+def _send(worker: subprocess.Popen[bytes], data: bytes) -> None:
+    assert worker.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died while idle: wait() reports the death
+        worker.stdin.write(data)
+        worker.stdin.flush()

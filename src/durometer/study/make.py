@@ -14,9 +14,10 @@ from durometer.study.artefacts import Artefacts
 from durometer.study.corpusfile import read_corpus, read_samples, write_corpus
 from durometer.study.latency import measure_forms, write_form
 from durometer.study.plan import Node
-from durometer.types import Outcome, Sample, content_hash
+from durometer.types import Sample, content_hash
 
 if TYPE_CHECKING:
+    from durometer.attacks.campaign import Attacker
     from durometer.victims.loop import Progress
 
 ORIGIN = "victim_origin.json"
@@ -230,53 +231,30 @@ def load_victim(folder: Path, task: Any, device: str) -> Any:
     return made_by(json.loads(origin.read_text())["python"], task)
 
 
-@dataclass(frozen=True)
-class CellAttack:
-    """Everything loaded that the attacks of one cell need."""
-
-    node: Node
-    corpus: Path
-    task: Any
-    victim: Any
-    tools: Any
-    search: Any
-    width: int
-
-    def attack(self, ids: Sequence[str]) -> Iterator[Outcome]:
-        """Attack these samples; each outcome is independent of the others."""
-        from durometer.attacks.driver import Limits, drive
-
-        config, cell = self.node.config, self.node.cell
-        limits = {name: config["limits"][name] for name in ("max_queries", "max_seconds")}
-        samples: Iterator[Sample] = read_samples(self.corpus, "test", ids)
-        return drive(
-            self.search,
-            samples,
-            self.victim,
-            self.task,
-            seed=cell.seed,
-            # Variants share their random numbers: comparisons are paired to the draw.
-            cell=f"{cell.task} {config['attack']['kind']}",
-            limits=Limits(**limits),
-            width=self.width,
-            tools=self.tools,
-        )
+def samples_of(cell: Node, artefacts: Artefacts, ids: Sequence[str]) -> Iterator[Sample]:
+    """Read these samples of what the cell attacks."""
+    return read_samples(artefacts.path(cell.inputs["corpus"]), "test", ids)
 
 
-def open_cell(node: Node, artefacts: Artefacts, device: str, previous: CellAttack | None) -> CellAttack:
+def open_cell(node: Node, artefacts: Artefacts, device: str, previous: Attacker | None) -> Attacker:
     """Load what the cell needs; ``previous`` lends its victim if it is the same."""
+    from durometer.attacks.campaign import Attacker
     from durometer.attacks.strength import attack_from
+    from durometer.attacks.trial import Limits
     from durometer.victims.oracle import Oracle
 
-    task = task_of(node.cell.task)
-    corpus = artefacts.path(node.inputs["corpus"])
     if previous:
-        oracle = previous.victim
+        oracle = previous.oracle
     else:
+        task = task_of(node.cell.task)
         oracle = Oracle(load_victim(artefacts.path(node.inputs["model"]), task, device), task)
     attack = attack_from(node.config["attack"])
     tools = _tools(node, artefacts, attack, oracle, device)
-    return CellAttack(node, corpus, task, oracle, tools, attack, 1 if device == "cpu" else GPU_WIDTH)
+    # Variants share their random numbers: comparisons are paired to the draw.
+    draws = f"{node.cell.task} {node.config['attack']['kind']}"
+    limits = Limits(*(node.config["limits"][name] for name in ("max_queries", "max_seconds")))
+    width = 1 if device == "cpu" else GPU_WIDTH
+    return Attacker(attack, oracle, tools, node.cell.seed, draws, limits, width)
 
 
 def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: str) -> Any:
@@ -291,23 +269,17 @@ def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: s
         tools = replace(tools, gradients=_gradients(oracle, node))
     if not getattr(attack, "needs_candidates", False):
         return tools
-    from durometer.attacks.candidate_files import CandidateFile, cached
-
     if "file" in node.hints:
+        from durometer.attacks.candidate_files import CandidateFile
+
         samples = read_samples(artefacts.path(node.inputs["corpus"]), "test")
         return replace(tools, candidates=CandidateFile(Path(node.hints["file"]), samples))
-    from durometer.attacks.candidates import MaskedLM, config_for
+    from durometer.attacks.candidates import lend_masked_lm
 
     own = "candidates" in node.inputs
     folder = artefacts.path(node.inputs["candidates"]) if own else Path(node.hints["masked_lm"])
-    model = MaskedLM.load(folder, device=device, config=config_for(oracle.task.name))
     cache = artefacts.run / "candidates"  # by content: shared by all cells, kept between sessions
-    return replace(
-        tools,
-        candidates=cached(model.substitutes, cache, f"{model.fingerprint} substitutes"),
-        fills=cached(model.fills, cache, f"{model.fingerprint} fills"),
-        similarity=model.similarity,
-    )
+    return lend_masked_lm(tools, folder, oracle.task.name, device, cache)
 
 
 def _gradients(oracle: Any, node: Node) -> Any:

@@ -22,6 +22,7 @@ from durometer.study.provenance import environment
 from durometer.study.run import Listener, Runner
 from durometer.study.sizing import choose_workers, worker_bytes
 from durometer.study.store import plan_in
+from durometer.study.worker import Workshop
 
 STUDY, PLAN, ENVIRONMENT, COMPLETE = "study.yaml", "plan.json", "env.json", "complete.json"
 
@@ -73,12 +74,13 @@ class Session:
     def _backend(self, lock_descriptor: int) -> Backend:
         workers, _ = choose_workers(self.machine, self.config)
         if self.machine.backend == "in-process":
-            return InProcess(self.folder, self.machine.device)
+            return InProcess(Workshop(self.folder, self.machine.device))
         if self.machine.backend == "ray":
             from durometer.study.ray_backend import RayActors
 
             return RayActors(self.folder, self.machine.device, workers, worker_bytes(self.config))
-        return Processes(self.folder, self.machine.device, workers, lock_descriptor)
+        workshop, log = Workshop(self.folder, self.machine.device), self.folder / "log"
+        return Processes(workshop, self.machine.device, workers, log, lock_descriptor)
 
     def _note_complete(self, sources: Mapping[str, str]) -> None:
         record = {
