@@ -278,7 +278,7 @@ class TestFaults:
             def predict(self, inputs):
                 return []
 
-        assert one(Asks(), Short({})).reason == "victim: predict returned 0 predictions for 1 inputs"
+        assert one(Asks(), Short({})).reason == "victim: 0 predictions for 1 samples"
 
     def test_victim_error_keeps_its_words(self):
         class Odd(Table):

@@ -83,7 +83,7 @@ class Alert(BaseModel):
         identity: Chromosome = {name: name for name in candidates}
         choice = greedy_result.program.renames
         population = [{**identity, name: choice.get(name, name)} for name in candidates]
-        programs = [original.rename_many(_changes(member)) for member in population]
+        programs = [original.rename_many(member) for member in population]
         answers = yield programs
         winner = first_reaching(programs, answers, goal)
         if winner is not None:
@@ -137,13 +137,8 @@ def mutate(
     return {**chromosome, name: candidates[name][int(rng.integers(len(candidates[name])))]}
 
 
-def _changes(chromosome: Chromosome) -> dict[str, str]:
-    return {old: new for old, new in chromosome.items() if old != new}
-
-
 def _make(original: Program, chromosome: Chromosome, tools: Tools) -> Program | None:
     """Return the program of a chromosome, or None if two of its names collide."""
-    names = list(_changes(chromosome).values())
-    if len(set(names)) < len(names) and not tools.unchecked:
+    if len(set(chromosome.values())) < len(chromosome) and not tools.unchecked:
         return None
-    return original.rename_many(_changes(chromosome))
+    return original.rename_many(chromosome)

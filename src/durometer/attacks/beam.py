@@ -175,6 +175,7 @@ def _by_similarity(program: Program, variants: list[Program], tools: Tools) -> l
 
 def _best(nodes: Sequence[Node], width: int) -> list[Node]:
     """Return the ``width`` lowest scores; the earlier node wins a tie, and equal programs count once."""
-    distinct = {tuple(sorted(node.program.renames.items())): node for node in reversed(nodes)}
-    kept = [node for node in nodes if distinct[tuple(sorted(node.program.renames.items()))] is node]
-    return sorted(kept, key=lambda node: node.score)[:width]
+    distinct: dict[frozenset[tuple[str, str]], Node] = {}
+    for node in nodes:
+        distinct.setdefault(frozenset(node.program.renames.items()), node)
+    return sorted(distinct.values(), key=lambda node: node.score)[:width]

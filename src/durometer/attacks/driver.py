@@ -17,11 +17,12 @@ from typing import Any
 
 from durometer.attacks.base import Attack, Tools
 from durometer.attacks.trial import Limits, Request, Steps, Trial
-from durometer.errors import InputError, RefusedError, VictimError, out_of_memory
+from durometer.errors import InputError, RefusedError
 from durometer.rng import stream
 from durometer.tasks.base import Task
 from durometer.types import Outcome, Prediction, Sample
 from durometer.victims.base import Victim, traits_of
+from durometer.victims.oracle import ask
 
 __all__ = ["Limits", "drive"]
 
@@ -143,7 +144,7 @@ def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -
             for forget in _optional(oracle, "forget"):  # so that a confirmation is computed anew
                 forget()
         try:
-            answers = _ask(oracle, rows)
+            answers: Sequence[Prediction] = ask(oracle, rows)
         except Exception:
             # Some row is at fault, or they are too many for the memory. Asking each lane's first row alone
             # finds the guilty one, and makes the outcome independent of who was in the batch.
@@ -158,28 +159,13 @@ def _round(oracle: Victim, lanes: Sequence[_Lane], share: int, *, merge: bool) -
 
 def _first_alone(oracle: Victim, lane: _Lane) -> None:
     try:
-        answers = _ask(oracle, lane.next_rows(1))
+        answers = ask(oracle, lane.next_rows(1))
     except MemoryError:
         raise
     except Exception as fault:
         lane.advance((), fault)
     else:
         lane.advance(answers)
-
-
-def _ask(oracle: Victim, rows: Sequence[Sample]) -> Sequence[Prediction]:
-    """Return one prediction per row; any failure is the victim's and says so."""
-    try:
-        answers = oracle.predict(rows)
-    except (VictimError, MemoryError):
-        raise
-    except Exception as error:
-        if out_of_memory(error):
-            raise MemoryError(str(error)) from error
-        raise VictimError(f"predict raised {type(error).__name__}: {error}") from error
-    if len(answers) != len(rows):
-        raise VictimError(f"predict returned {len(answers)} predictions for {len(rows)} inputs")
-    return answers
 
 
 def _optional(oracle: Victim, method: str) -> list[Callable[..., Any]]:

@@ -7,6 +7,7 @@ for renames as in Yefet, Alon and Yahav, "Adversarial examples for models of cod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -49,14 +50,7 @@ class _Estimates:
 
     def __call__(self, program: Program, variants: Sequence[Program]) -> list[float]:
         """Return one estimate per variant, which must differ from ``program`` in one name; low is good."""
-        sample = Sample(
-            id=self._sample.id,
-            code=program.text,
-            language=self._sample.language,
-            label=self._sample.label,
-            other=self._sample.other,
-        )
-        gradients = _embedding_gradients(self._victim, sample)
+        gradients = _embedding_gradients(self._victim, replace(self._sample, code=program.text))
         spans = _Spans(self._victim, program, self._sample.other)
         table = self._victim.network.encoder.get_input_embeddings()
         estimates = []

@@ -1,8 +1,4 @@
-"""Hugging Face encoders as victims: RoBERTa and its kin with a head for one snippet or for a pair.
-
-A victim is saved as a folder: ``weights.safetensors`` (see ``storage``), ``victim.json`` (encoder
-configuration, head, framing, label order, a tokenizer probe), ``tokenizer.json``. The folder loads by itself.
-"""
+"""Hugging Face encoders as victims: RoBERTa and its kin with a head for one snippet or for a pair."""
 
 from __future__ import annotations
 

@@ -17,6 +17,31 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # on the sum of probabilities: float32 softmax over many classes
 
 
+def ask(victim: Victim, samples: Sequence[Sample], where: str = "") -> list[Prediction]:
+    """Return one prediction per sample, in order.
+
+    Raises:
+        VictimError: the victim raised, or answered with another count; ``where`` says who.
+        MemoryError: the machine has too little memory, which says nothing about the victim.
+
+    """
+    try:
+        predictions = list(victim.predict(samples))
+    except VictimError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise VictimError(f"predict raised {type(error).__name__}: {error}", where=where) from error
+    if len(predictions) != len(samples):
+        raise VictimError(
+            f"{len(predictions)} predictions for {len(samples)} samples",
+            where=where,
+            hint="predict must return one prediction per input, in order.",
+        )
+    return predictions
+
+
 class Oracle:
     """A victim on a task, whose answers can be trusted to be well formed.
 
@@ -50,31 +75,19 @@ class Oracle:
         """Return the victim's checked predictions, in order.
 
         Raises:
-            VictimError: the victim raised, or answered with a wrong count, a wrong number of classes, NaN, or
-                probabilities outside [0, 1] or that do not sum to 1.
-            MemoryError: the machine has too little memory, which says nothing about the victim.
+            VictimError: as ``ask``; or an answer has a wrong number of classes, NaN, or probabilities outside
+                [0, 1] or that do not sum to 1.
+            MemoryError: as ``ask``.
 
         """
         if not samples:
             return []
         start = time.perf_counter()
         try:
-            predictions = list(self.victim.predict(samples))
-        except VictimError:
-            raise
-        except Exception as error:
-            if out_of_memory(error):
-                raise MemoryError(str(error)) from error
-            raise VictimError(f"predict raised {type(error).__name__}: {error}", where=self.name) from error
+            predictions = ask(self.victim, samples, self.name)
         finally:
             self.seconds += time.perf_counter() - start
         self.forwards += len(samples)
-        if len(predictions) != len(samples):
-            raise VictimError(
-                f"{len(predictions)} predictions for {len(samples)} samples",
-                where=self.name,
-                hint="predict must return one prediction per input, in order.",
-            )
         for sample, prediction in zip(samples, predictions, strict=True):
             fault = self._fault(prediction)
             if fault:
