@@ -88,8 +88,10 @@ def replacing(path: Path) -> Iterator[Path]:
             fsync_path(temporary)
             os.replace(temporary, path)
             fsync_path(path.parent)
-        except BaseException:
+        except BaseException as error:
             temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename == str(temporary):
+                error.filename = str(path)  # which the user knows
             raise
 
 

@@ -176,6 +176,9 @@ def test_init_writes_a_study_that_runs(tmp_path):
     assert "--force" in err
     code, _, err = toy_runs.call("init", path, "--force", "--preset", "papre")
     assert "Did you mean 'paper'?" in err
+    code, _, err = toy_runs.call("init", path / "below.yaml")
+    assert code == 1
+    assert f"{path / 'below.yaml'}: there is a file where" in err
 
 
 def test_export_travels_verifies_and_extends(finished, tmp_path):

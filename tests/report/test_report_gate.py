@@ -8,7 +8,7 @@ import pytest
 from synthetic_view import build_view
 
 from durometer.errors import InputError
-from durometer.report.gate import check_run, passed
+from durometer.report.gate import advice, check_run, passed
 from durometer.study.view import RunView
 
 
@@ -40,6 +40,12 @@ def test_a_small_study_is_undecided_which_only_strict_refuses() -> None:
     assert "worse" not in verdicts
     assert passed(checks)
     assert not passed(checks, strict=True)
+
+
+def test_a_study_that_decides_nothing_says_how_to_size_one(studied: RunView) -> None:
+    checks = [c for c in check_run(build_view(samples=12), {"asr": 5.0}, 0.95) if c.verdict == "undecided"]
+    assert f"durometer power --difference 5 --base {checks[0].baseline:.4g}" in advice(checks)
+    assert advice(check_run(studied, {"asr": 5.0}, 0.95)) == ""
 
 
 def test_confidence_widens_the_interval(studied: RunView) -> None:

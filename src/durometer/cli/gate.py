@@ -34,7 +34,8 @@ def command(
     from dataclasses import asdict
     from json import dumps
 
-    from durometer.report.gate import check_run, passed
+    from durometer.cli._notes import say
+    from durometer.report.gate import advice, check_run, passed
     from durometer.study.store import load_run
 
     limits = {"asr": max_asr_increase, "accuracy": max_accuracy_drop}
@@ -57,5 +58,7 @@ def command(
         counts = {verdict: sum(c.verdict == verdict for c in checks) for verdict in ("worse", "undecided")}
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         print(f"gate {'passed' if good else 'failed'}: {len(checks)} checks" + (f", {said}" if said else ""))
+    if todo := advice(checks):
+        say(todo)
     if not good:
         raise SystemExit(1)

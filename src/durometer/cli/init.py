@@ -16,7 +16,7 @@ def command(
     """Write a commented study file; change it, look at it with run --dry-run, run it."""
     from durometer.cli._notes import say
     from durometer.durable import write_atomically
-    from durometer.errors import InputError
+    from durometer.errors import InputError, StoreError
     from durometer.study.presets import preset as read_preset
 
     text = read_preset(preset).text
@@ -24,5 +24,8 @@ def command(
         raise InputError(
             "is there already", where=str(path), hint="Name another file, or replace it with --force."
         )
-    write_atomically(path, text.encode())
+    try:
+        write_atomically(path, text.encode())
+    except StoreError as error:
+        raise StoreError(error.what, where=str(path), hint="Name another file.") from error
     say(f"wrote {path}. Next: durometer run {path} --dry-run")

@@ -44,6 +44,7 @@ class Check:
     low: float
     high: float
     n: int
+    baseline: float | None  # of the original, in percent
     verdict: Verdict
     name: str  # the variant, with its victim and task where the study has several
     headline: str  # what "accuracy" is on this task: accuracy, or BLEU where texts are written
@@ -89,6 +90,16 @@ def passed(checks: Sequence[Check], *, strict: bool = False) -> bool:
     return all(check.verdict == "within" or (check.verdict == "undecided" and not strict) for check in checks)
 
 
+def advice(checks: Sequence[Check]) -> str:
+    """Return what to do where no check is decided, in a sentence; nothing where one is."""
+    if any(check.verdict != "undecided" for check in checks):
+        return ""
+    rises = [(c.limit, c.baseline) for c in checks if c.measure in WORSE_WHEN_HIGHER]
+    known = [(d, base) for d, base in rises if d > 0 and base is not None and base + d <= 100]
+    ask = f" --difference {known[0][0]:g} --base {known[0][1]:.4g}" if known else ""
+    return f"nothing is decided: the study is too small. How many samples would do: durometer power{ask}"
+
+
 def _check(comparison: Mapping[str, Any], limit: float, name: str) -> Check:
     higher = comparison["measure"] in WORSE_WHEN_HIGHER
     value, low, high = (comparison[key] for key in ("difference", "low", "high"))
@@ -97,4 +108,13 @@ def _check(comparison: Mapping[str, Any], limit: float, name: str) -> Check:
     worsening, low, high = (value, low, high) if higher else (-value, -high, -low)
     verdict: Verdict = "worse" if low > limit else "within" if high <= limit else "undecided"
     same = {key: comparison[key] for key in SAME_AS_COMPARISON}
-    return Check(**same, limit=limit, worsening=worsening, low=low, high=high, verdict=verdict, name=name)
+    return Check(
+        **same,
+        baseline=comparison["baseline"]["value"],
+        limit=limit,
+        worsening=worsening,
+        low=low,
+        high=high,
+        verdict=verdict,
+        name=name,
+    )
