@@ -69,25 +69,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+ATTACK = ["attack", "--task", "vulnerability", "--data", "jsonl:data.jsonl#all"]
+
+
+def call(*options, victim="sklearn_victim:make"):
+    return CliRunner().invoke(app, [*ATTACK, "--victim", victim, "--out", "one", *options])
+
+
 def attack(*options, expect=0):
-    arguments = [
-        "attack",
-        "--victim",
-        "sklearn_victim:make",
-        "--task",
-        "vulnerability",
-        "--data",
-        "jsonl:data.jsonl#all",
-        "--json",
-        *options,
-    ]
-    result = CliRunner().invoke(app, arguments)
+    result = call("--json", *options)
     assert result.exit_code == expect, result.output + str(result.exception)
     return json.loads(result.stdout.splitlines()[-1]) if expect == 0 else result.output
 
 
 def test_json_has_the_promised_keys_and_numbers_that_agree(folder):
-    summary = attack("--attack", "mhm", "--set", "iterations=5", "--out", "one")
+    summary = attack("--attack", "mhm", "--set", "iterations=5")
     assert list(summary) == KEYS
     frame = pl.read_parquet("one/outcomes.parquet")
     assert summary["samples"] == len(frame) == 24
@@ -103,22 +99,22 @@ def test_json_has_the_promised_keys_and_numbers_that_agree(folder):
 
 
 def test_second_run_finds_everything_done_and_a_longer_one_goes_on(folder):
-    first = attack("--attack", "wir_random", "--limit", "6", "--out", "one")
-    again = attack("--attack", "wir_random", "--limit", "6", "--out", "one")
+    first = attack("--attack", "wir_random", "--limit", "6")
+    again = attack("--attack", "wir_random", "--limit", "6")
     assert {**first, **dict.fromkeys(("seconds", "forward_seconds", "tokenize_seconds"))} == {
         **again,
         **dict.fromkeys(("seconds", "forward_seconds", "tokenize_seconds")),
     }
-    attack("--attack", "wir_random", "--out", "one")
+    attack("--attack", "wir_random")
     attack("--attack", "wir_random", "--out", "two")
     assert Path("one/outcomes.parquet").read_bytes() == Path("two/outcomes.parquet").read_bytes()
 
 
 def test_another_campaign_in_the_same_folder_is_refused_once_a_sample_is_finished(folder):
-    assert "needs substitute names" in attack("--attack", "alert", "--out", "one", expect=2)
-    attack("--attack", "mhm", "--limit", "2", "--out", "one")
+    assert "needs substitute names" in attack("--attack", "alert", expect=2)
+    attack("--attack", "mhm", "--limit", "2")
     assert "holds another campaign: seed" in attack(
-        "--attack", "mhm", "--limit", "2", "--seed", "7", "--out", "one", expect=1
+        "--attack", "mhm", "--limit", "2", "--seed", "7", expect=1
     )
 
 
@@ -136,13 +132,13 @@ def test_stronger_attacks_are_put_together_on_the_command_line(folder):
 
 
 def test_budget_is_reported(folder):
-    summary = attack("--attack", "mhm", "--max-queries", "3", "--out", "one")
+    summary = attack("--attack", "mhm", "--max-queries", "3")
     assert summary["budget"] > 0
     assert summary["amq_attacked"] <= 3
 
 
 def test_attack_that_needs_candidates_says_so(folder):
-    assert "--candidates FILE" in attack("--attack", "alert", "--out", "one", expect=2)
+    assert "--candidates FILE" in attack("--attack", "alert", expect=2)
 
 
 def test_candidates_file_is_used(folder):
@@ -154,30 +150,14 @@ def test_candidates_file_is_used(folder):
         if f"{kind}_{i}" in row["code"]
     ]
     Path("substitutes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    summary = attack("--candidates", "substitutes.jsonl", "--set", "genetic=false", "--out", "one")
+    summary = attack("--candidates", "substitutes.jsonl", "--set", "genetic=false")
     assert summary["success"] > 0
     assert summary["error"] == 0
 
 
 def test_uncovered_samples_are_loud_errors(folder):
     Path("substitutes.jsonl").write_text('{"idx": 0, "substitutes": {}}\n')
-    result = CliRunner().invoke(
-        app,
-        [
-            "attack",
-            "--victim",
-            "sklearn_victim:make",
-            "--task",
-            "vulnerability",
-            "--data",
-            "jsonl:data.jsonl#all",
-            "--candidates",
-            "substitutes.jsonl",
-            "--out",
-            "one",
-            "--json",
-        ],
-    )
+    result = call("--candidates", "substitutes.jsonl", "--json")
     assert json.loads(result.stdout.splitlines()[-1])["error"] > 0
     assert "ERROR in" in result.stderr
     assert "no candidates for this snippet" in result.stderr
@@ -193,71 +173,22 @@ def test_uncovered_samples_are_loud_errors(folder):
     ],
 )
 def test_mistakes_are_explained(folder, options, message):
-    output = CliRunner().invoke(
-        app,
-        [
-            "attack",
-            "--victim",
-            "sklearn_victim:make",
-            "--task",
-            "vulnerability",
-            "--data",
-            "jsonl:data.jsonl#all",
-            "--out",
-            "one",
-            *options,
-        ],
-    )
+    output = call(*options)
     assert output.exit_code in (1, 2)
     assert message in output.output
 
 
 def test_unknown_victim_module_is_explained(folder):
-    output = CliRunner().invoke(
-        app,
-        [
-            "attack",
-            "--victim",
-            "nowhere:make",
-            "--task",
-            "vulnerability",
-            "--data",
-            "jsonl:data.jsonl#all",
-            "--attack",
-            "mhm",
-            "--out",
-            "one",
-        ],
-    )
+    output = call("--attack", "mhm", victim="nowhere:make")
     assert output.exit_code == 2
     assert "module:function" in output.output
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_same_bytes(folder):
-    command = [
-        sys.executable,
-        "-m",
-        "durometer.cli",
-        "attack",
-        "--victim",
-        "sklearn_victim:make",
-        "--task",
-        "vulnerability",
-        "--data",
-        "jsonl:data.jsonl#all",
-        "--attack",
-        "mhm",
-        "--set",
-        "iterations=5",
-    ]
+    options = ["--victim", "sklearn_victim:make", "--attack", "mhm", "--set", "iterations=5"]
     environment = {**os.environ, "TRAIN": str(folder / "train.jsonl")}
     for name, workers in (("one", "1"), ("two", "2")):
-        program = "from durometer.cli import main; main()"
-        subprocess.run(
-            [sys.executable, "-c", program, *command[3:], "--out", name, "--workers", workers],
-            check=True,
-            env=environment,
-            cwd=folder,
-        )
+        command = [sys.executable, "-m", "durometer", *ATTACK, *options, "--out", name, "--workers", workers]
+        subprocess.run(command, check=True, env=environment, cwd=folder)
     assert Path("one/outcomes.parquet").read_bytes() == Path("two/outcomes.parquet").read_bytes()

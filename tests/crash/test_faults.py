@@ -39,16 +39,6 @@ main()
 """
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    study = folder / "toy.yaml"
-    study.write_text(toy_runs.STUDY)
-    code, _, err = toy_runs.call("run", study, "--out", folder / "run")
-    assert code == 0, err
-    return (folder / "run" / "outcomes.parquet").read_bytes()
-
-
 @pytest.mark.slow
 def test_twenty_injected_faults_lose_nothing(toy, tmp_path, undisturbed):
     folder = tmp_path / "run"

@@ -16,16 +16,6 @@ SLOW = {"TOY_SLEEP": "0.01"}  # so that the study outlasts the kills; changes no
 KILLS = int(os.environ.get("DUROMETER_CHAOS_KILLS", "20"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    study = folder / "toy.yaml"
-    study.write_text(toy_runs.STUDY)
-    code, _, err = toy_runs.call("run", study, "--out", folder / "run")
-    assert code == 0, err
-    return (folder / "run" / "outcomes.parquet").read_bytes()
-
-
 def check_parts(folder, before):
     """No finished sample may vanish or be recorded again, unless its whole cell was finished."""
     now = toy_runs.recorded(folder)

@@ -23,13 +23,6 @@ def ray_environment(tmp_path):
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-@pytest.fixture
-def expected(toy):
-    code, _, err = toy_runs.call("run", toy, "--out", toy.parent / "plain", "--backend", "in-process")
-    assert code == 0, err
-    return (toy.parent / "plain" / "outcomes.parquet").read_bytes()
-
-
 def actors(home):
     """Return the actor processes whose HOME is ours."""
     found = []
@@ -45,7 +38,7 @@ def actors(home):
     return found
 
 
-def test_two_ray_workers_stop_when_told_and_give_the_same_bytes(toy, tmp_path, ray_environment, expected):
+def test_two_ray_workers_stop_when_told_and_give_the_same_bytes(toy, tmp_path, ray_environment, undisturbed):
     folder = tmp_path / "run"
     arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
     process = toy_runs.start(arguments, TOY_SLEEP="0.05", **ray_environment)
@@ -58,11 +51,11 @@ def test_two_ray_workers_stop_when_told_and_give_the_same_bytes(toy, tmp_path, r
     assert not actors(tmp_path)
     code, _, err = toy_runs.call(*arguments, **ray_environment)
     assert code == 0, err
-    assert (folder / "outcomes.parquet").read_bytes() == expected
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed
     assert not list(Path(ray_environment["TMPDIR"]).iterdir())  # nothing of Ray's is left behind
 
 
-def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, expected):
+def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, undisturbed):
     folder = tmp_path / "run"
     arguments = ["run", toy, "--out", folder, "--backend", "ray", "--workers", "2"]
     process = toy_runs.start(arguments, TOY_SLEEP="0.02", **ray_environment)
@@ -76,4 +69,4 @@ def test_lost_actors_are_replaced(toy, tmp_path, ray_environment, expected):
     code, _, err = toy_runs.finish(process)
     assert code == 0, err
     assert killed >= 2
-    assert (folder / "outcomes.parquet").read_bytes() == expected
+    assert (folder / "outcomes.parquet").read_bytes() == undisturbed

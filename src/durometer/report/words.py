@@ -137,22 +137,22 @@ def bare_probability(p: float | None) -> str:
     return DASH if p is None else probability(p).removeprefix("p ").removeprefix("= ")
 
 
-def size(value: float | None) -> str:
+def size(value: float) -> str:
     """Return bytes as people say them (decimal units)."""
-    if value is None:
-        return DASH
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value:.0f} B"
+    return _scaled(value, ("GB", "MB", "kB", "B"))
 
 
 def count(value: float) -> str:
     """Return a large count as people say it: ``2.95 M``."""
-    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    return _scaled(value, ("G", "M", "k", "")).rstrip()
+
+
+def _scaled(value: float, units: tuple[str, str, str, str]) -> str:
+    """Return three digits of ``value`` in the largest of ``units`` (10⁹, 10⁶, 10³ and 1) that it reaches."""
+    for unit, factor in zip(units, (1e9, 1e6, 1e3), strict=False):
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
-    return f"{value:.0f}"
+    return f"{value:.0f} {units[-1]}"
 
 
 def ratio(value: float | None) -> str:
@@ -160,9 +160,9 @@ def ratio(value: float | None) -> str:
     return DASH if value is None else f"{value:.2f}×"
 
 
-def milliseconds(value: float | None) -> str:
+def milliseconds(value: float) -> str:
     """Return a latency with its unit."""
-    return DASH if value is None else f"{number(value, 2 if value < 10 else 1)} ms"
+    return f"{number(value, 2 if value < 10 else 1)} ms"
 
 
 def listing(items: list[str]) -> str:
