@@ -50,7 +50,15 @@ def test_file_for_other_data_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"idx": 1}', '{"substitutes": {}}', '{"idx": 1, "substitutes": 3}']
+    "line",
+    [
+        "{",
+        pytest.param("[" * 100_000, id="deep"),
+        "[]",
+        '{"idx": 1}',
+        '{"substitutes": {}}',
+        '{"idx": 1, "substitutes": 3}',
+    ],
 )
 def test_malformed_row_names_the_line(tmp_path, line):
     path = tmp_path / "c.jsonl"
@@ -60,12 +68,14 @@ def test_malformed_row_names_the_line(tmp_path, line):
 
 
 def test_missing_and_truncated_files(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         list(read_rows(tmp_path / "none.jsonl"))
     path = write(tmp_path / "c.jsonl.gz", [{"idx": i, "substitutes": {}} for i in range(50)])
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(InputError, match="cannot be read"):
-        list(read_rows(path))
+    whole = path.read_bytes()
+    for broken in (whole[:40], whole[:20] + b"\xff" * 20 + whole[40:]):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="damaged gzip data"):
+            list(read_rows(path))
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])

@@ -15,9 +15,10 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from durometer.code import Snippet
+from durometer.corpora.files import NO_UTF8, lines
 from durometer.durable import replacing
 from durometer.errors import InputError, not_utf8
 from durometer.types import Sample, content_hash
@@ -70,26 +71,14 @@ def read_rows(path: Path) -> Iterator[tuple[str, Candidates]]:
         InputError: the file cannot be read, or a row is malformed; names the line.
 
     """
-    try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _row(line, f"{path}, line {number}")
-    except FileNotFoundError as error:
-        raise InputError("no such file", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise not_utf8(error.object[:100], str(path)) from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot be read: {error}", where=str(path)) from error
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+    for number, line in lines(path):
+        if line.strip():
+            yield _row(line, f"{path}, line {number}")
 
 
 def _row(line: str, where: str) -> tuple[str, Candidates]:
+    if NO_UTF8.search(line):
+        raise not_utf8(line.encode("utf-8", "surrogateescape")[:100], where)
     try:
         row = json.loads(line)
         substitutes = {
@@ -97,7 +86,7 @@ def _row(line: str, where: str) -> tuple[str, Candidates]:
             for name, names in row["substitutes"].items()
         }
         return row_key(row), substitutes
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"not a row of candidates: {error}",
             where=where,
@@ -132,10 +121,7 @@ def write_rows(path: Path, rows: Iterable[tuple[str, Candidates]]) -> int:
         packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as out:
             for snippet_id, substitutes in rows:
-                row = {
-                    "snippet_id": snippet_id,
-                    "substitutes": {n: list(c) for n, c in substitutes.items()},
-                }
+                row = {"snippet_id": snippet_id, "substitutes": dict(substitutes)}
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
     return count
