@@ -87,6 +87,10 @@ def estimate_ratios(
     """Return an estimate of each of ``ratios`` with an interval from the clustered bootstrap.
 
     ``clusters`` has shape (rows,) and names the cluster of each row; all ratios share the same draws.
+
+    Raises:
+        InputError: a ratio has another number of rows than ``clusters``.
+
     """
     names = np.asarray(clusters)
     distinct, codes = np.unique(names, return_inverse=True)

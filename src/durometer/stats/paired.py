@@ -88,8 +88,11 @@ def compare(
 
     ``asr``, ``queries`` and ``score_drop`` use the samples attacked in both (both victims right, something to
     rename); ``robust_accuracy`` and ``accuracy`` use all common samples. Rows pair by task, victim, attack,
-    seed and sample; each frame holds one variant. Raises ``InputError`` when a frame holds several, or
-    repeats a row.
+    seed and sample; each frame holds one variant.
+
+    Raises:
+        InputError: a frame holds several variants, or repeats a row.
+
     """
     keys = ["task", "victim", "attack", "seed", "sample_id"]
     expression = {
@@ -129,7 +132,12 @@ def compare_values(
     measure: str,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Compare two paired vectors of shape (rows,) whose rows belong to ``clusters``."""
+    """Compare two paired vectors of shape (rows,) whose rows belong to ``clusters``, of shape (rows,).
+
+    Raises:
+        InputError: the three have different lengths.
+
+    """
     before = np.asarray(baseline, dtype=np.float64)
     after = np.asarray(variant, dtype=np.float64)
     names = np.asarray(clusters)

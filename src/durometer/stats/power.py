@@ -74,7 +74,12 @@ def expected_discordance(base: float, difference: float, correlation: float = 0.
 
 
 def samples_needed(difference: float, design: Design) -> int:
-    """Return how many common attackable samples show a true ``difference`` with the design's power."""
+    """Return how many common attackable samples show a true ``difference`` with the design's power.
+
+    Raises:
+        InputError: the difference is 0, or larger than the discordance.
+
+    """
     size = abs(difference)
     if not 0 < size <= design.discordance:
         raise InputError(
@@ -87,7 +92,12 @@ def samples_needed(difference: float, design: Design) -> int:
 
 
 def power_of(samples: int, difference: float, design: Design) -> float:
-    """Return the probability that ``samples`` common attackable samples show a true ``difference``."""
+    """Return the probability that ``samples`` common attackable samples show a true ``difference``.
+
+    Raises:
+        InputError: there is no sample, or the difference is larger than the discordance.
+
+    """
     size = abs(difference)
     if samples < 1 or size > design.discordance:
         raise InputError("power needs at least one sample, and a difference of at most the discordance")

@@ -50,6 +50,10 @@ def compare_ranks(baseline: npt.ArrayLike, variant: npt.ArrayLike) -> RankCompar
 
     Zero differences are left out of the test (Wilcoxon's treatment). Exact for up to 50 pairs without ties,
     as scipy chooses; otherwise the normal approximation.
+
+    Raises:
+        InputError: the vectors differ in length.
+
     """
     before = np.asarray(baseline, dtype=np.float64)
     after = np.asarray(variant, dtype=np.float64)
@@ -91,9 +95,12 @@ def cliffs_delta(baseline: npt.ArrayLike, variant: npt.ArrayLike) -> float:
 def rank_strategies(
     names: Sequence[str], table: npt.ArrayLike, *, higher_is_better: bool = True
 ) -> StrategyRanks:
-    """Rank strategies over cells: ``table`` has shape (cells, strategies), without NaN.
+    """Rank strategies over cells: ``table`` has shape (cells, strategies).
 
-    Needs three strategies or more (for two, use :func:`compare_ranks`) and two cells or more.
+    Raises:
+        InputError: the table has another shape, undefined values, fewer than three strategies (for two, use
+            :func:`compare_ranks`) or fewer than two cells.
+
     """
     from scipy.stats import friedmanchisquare, rankdata, studentized_range
 

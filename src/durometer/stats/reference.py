@@ -112,6 +112,10 @@ def sound_metrics(records: Sequence[ReferenceRecord]) -> dict[str, float | None]
 
     Besides :data:`METRICS`: ``amq_attacked`` (mean queries over all records) and ``valid_percent`` (proven
     among claimed successes). Records whose tokens are unknown are left out of TCR and AED, top and bottom.
+
+    Raises:
+        InputError: a success marked valid changes the number of tokens.
+
     """
     successes = [record for record in records if record.success]
     proven = [record for record in successes if record.valid]
@@ -149,7 +153,11 @@ def code_similarities(
 
     ``encode`` maps n programs to vectors of shape (n, dimension). The sound ACS wants mean-pooled last
     hidden states; the reference one flattens the vocabulary logits of ``codebert-base-mlm`` on at most 510
-    whole tokens.
+    whole tokens. A vector of zeros has no cosine: NaN.
+
+    Raises:
+        InputError: the encoder gives no vector a program.
+
     """
     before = np.asarray(encode(originals), dtype=np.float64)
     after = np.asarray(encode(adversarials), dtype=np.float64)

@@ -47,6 +47,10 @@ def efficiency_ratios(variant: Mapping[str, float], original: Mapping[str, float
 
     Both must come from one run on one machine; 0.25 means a quarter of the original's cost. Costs that are
     absent, zero or undefined on a side are left out rather than guessed.
+
+    Raises:
+        InputError: a cost is negative.
+
     """
     ratios = {}
     for name, cost in variant.items():

@@ -33,7 +33,13 @@ DEFAULT_CORPORA: dict[str, tuple[str, dict[str, int]]] = {
 
 
 def expand(config: StudyConfig, source: Source) -> StudyConfig:
-    """Return ``config`` with options validated by their own classes, lists expanded, names unique."""
+    """Return ``config`` with options validated by their own classes, lists expanded, names unique.
+
+    Raises:
+        ConfigurationError: an option that its class refuses, a name that is there twice, or no names for an
+            attack that needs some; with file, line and field.
+
+    """
     from durometer.attacks.base import ATTACKS
 
     attacks: list[AttackConfig] = []

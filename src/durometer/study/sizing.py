@@ -44,7 +44,12 @@ def gpus() -> list[str]:
 
 
 def choose_workers(machine: MachineOptions, config: StudyConfig | None = None) -> tuple[int, str]:
-    """Return the number of workers and why: one a GPU, or one a core as far as memory goes."""
+    """Return the number of workers and why: one a GPU, or one a core as far as memory goes.
+
+    Raises:
+        InputError: less than one worker is asked for.
+
+    """
     if machine.backend == "in-process":
         return 1, "in-process: one worker"
     if machine.workers != "auto":

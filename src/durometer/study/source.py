@@ -69,7 +69,12 @@ def read_yaml(path: Path) -> Source:
 
 
 def parse_yaml(text: str, name: str) -> Source:
-    """Parse YAML text; ``name`` stands for it in errors."""
+    """Parse YAML text; ``name`` stands for it in errors.
+
+    Raises:
+        InputError: broken YAML, or a field that is given twice; with the line.
+
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         lines: dict[FieldPath, int] = {}
