@@ -78,7 +78,12 @@ def locate(path: str, *, allow_download: bool = False) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return ``config.json``."""
+    """Return ``config.json``.
+
+    Raises:
+        InputError: it is missing or malformed, or does not say which kind of model it is.
+
+    """
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -113,15 +118,20 @@ def read_tensors(folder: Path, file: str | None = None, *, other: str | None = N
         InputError: no weights, several candidates, or a file that cannot be read without running code.
 
     """
-    found = [folder / file] if file else weight_files(folder, other)
+    found = [_named(folder, file, "weights")] if file else weight_files(folder, other)
     tensors: dict[str, Any] = {}
     for path in found:
         tensors |= _safe(path) if path.suffix == ".safetensors" else _legacy(path)
     return unwrapped({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
 
 
-def weight_files(folder: Path, other: str | None = None) -> list[Path]:
-    """Return the files of a folder's weights: the library's names first, else the only file there is."""
+def weight_files(folder: Path, other: str | None) -> list[Path]:
+    """Return the files of a folder's weights: the library's names first, else the only file beside ``other``.
+
+    Raises:
+        InputError: there are none, or several that could be meant.
+
+    """
     for pattern in ("model*.safetensors", "pytorch_model*.bin"):
         if files := sorted(folder.glob(pattern)):
             return files
@@ -138,11 +148,17 @@ def weight_files(folder: Path, other: str | None = None) -> list[Path]:
     raise InputError("no model.safetensors and no pytorch_model.bin", where=str(folder))
 
 
+def _named(folder: Path, file: str, field: str) -> Path:
+    """Return the file of a folder that a ``field`` of the card names."""
+    path = folder / file
+    if not path.is_file():
+        raise InputError(f"no such file (the card's {field})", where=str(path))
+    return path
+
+
 def _safe(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise InputError("no such file (the card's weights)", where=str(path)) from error
     except SafetensorError as error:
         raise InputError(f"weights cannot be read safely ({error})", where=str(path)) from error
 
@@ -150,8 +166,6 @@ def _safe(path: Path) -> dict[str, Tensor]:
 def _legacy(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError("no such file (the card's weights)", where=str(path)) from error
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
@@ -167,15 +181,14 @@ def _legacy(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def read_head(folder: Path, file: str, prefix: str | None = None) -> dict[str, Tensor]:
-    """Return the tensors of a head's own file, under names without ``prefix`` (or what looks like one)."""
-    path = folder / file
-    try:
-        tensors = unwrapped(load_file(path))
-    except FileNotFoundError as error:
-        raise InputError("no such file (the card's pair_head)", where=str(path)) from error
-    except SafetensorError as error:
-        raise InputError(f"not a safetensors file ({error})", where=str(path)) from error
+def read_head(folder: Path, file: str, prefix: str | None) -> dict[str, Tensor]:
+    """Return the tensors of a head's own file, under names without ``prefix`` (None: what looks like one).
+
+    Raises:
+        InputError: there is no such file, or it is no safetensors.
+
+    """
+    tensors = unwrapped(_safe(_named(folder, file, "pair_head")))
     if prefix is None:
         prefix = next((found[1] for name in tensors if (found := HEAD.match(name))), "")
     return {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items()}

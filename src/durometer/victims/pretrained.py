@@ -30,6 +30,7 @@ from durometer.victims.huggingface import EncoderVictim
 from durometer.victims.load import guess_card, load_victim
 from durometer.victims.saved import CARD, load_exactly
 from durometer.victims.text import Framing
+from durometer.victims.writers import code_room
 
 CODE_IDS = {"classification": 512, "generation": 256}  # the papers' input lengths
 SUMMARY_IDS, BEAMS, DECODER_LAYERS = 128, 10, 6
@@ -105,7 +106,6 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
     load_exactly(getattr(model, target), weights, where=str(folder), unused=UNUSED)
     model.tie_weights()
     summary = min(SUMMARY_IDS, window(config) // 4)
-    room = window(config) - (summary + 1 if family == "gpt2" else 0)  # GPT-2 writes where it reads
     spec = GeneratorSpec(
         name=name,
         encoder=values,
@@ -113,7 +113,7 @@ def _generator(folder: Path, name: str, seed: int, device: str) -> GeneratorVict
             begin=(begin,),
             end=(end,),
             pad=card.framing.pad,
-            max_length=min(room, CODE_IDS["generation"]),
+            max_length=min(code_room(config, summary), CODE_IDS["generation"]),
         ),
         beams=BEAMS,
         max_new=summary,

@@ -68,7 +68,7 @@ def guess_writer(folder: Path, name: str) -> VictimCard:
             begin=() if first is None or family == "plbart" else (first,),
             end=(last,),
             pad=last if pad is None else pad,
-            max_length=min(CODE_IDS, _room(config, generation.max_new)),
+            max_length=min(CODE_IDS, code_room(config, generation.max_new)),
         ),
     )
 
@@ -91,7 +91,7 @@ def writer_from_card(
             where=str(folder),
             hint=f"Known: {', '.join(WRITERS)}.",
         )
-    room = _room(config, generation.max_new)
+    room = code_room(config, generation.max_new)
     if card.framing.max_length > room or generation.max_new >= window(config):
         raise InputError(
             f"framing.max_length {card.framing.max_length} and {generation.max_new} ids to write "
@@ -122,7 +122,7 @@ def writer_from_card(
     return GeneratorVictim(network, fitting(tokenizer, config, str(folder)), spec, device=device)
 
 
-def _room(config: Mapping[str, Any], max_new: int) -> int:
+def code_room(config: Mapping[str, Any], max_new: int) -> int:
     """Return how many ids of code there is room for: GPT-2 writes where it reads."""
     taken = max_new + 1 if config["model_type"] == "gpt2" else 0
     return max(4, window(config) - taken)
