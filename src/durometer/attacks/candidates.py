@@ -33,6 +33,7 @@ from durometer.attacks.candidate_files import Candidates, cached
 from durometer.code import Program, Snippet
 from durometer.errors import InputError
 from durometer.victims.presets import MASKED_LM
+from durometer.victims.saved import read_tokenizer
 
 # Fixed, because the shape of a batch moves its numbers by about 1e-7. Logits are 50,000 wide.
 TOKENS_PER_FORWARD, LOGIT_TOKENS_PER_FORWARD = 8192, 1024
@@ -109,7 +110,7 @@ class MaskedLM:
         length = min(config.max_length, window(model.config.to_dict()))
         return cls(
             model.to(device).eval(),
-            Tokenizer.from_file(str(vocabulary)),
+            read_tokenizer(vocabulary),
             fingerprint=hashlib.sha256(weights.read_bytes()).hexdigest()[:16],
             config=config.model_copy(update={"max_length": length}),
             device=device,

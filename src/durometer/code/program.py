@@ -80,7 +80,7 @@ class Program:
         return self.rename_many({old: new})
 
     def rename_many(self, renames: Mapping[str, str]) -> Program:
-        """Return the program under all of ``renames`` on top of the present ones."""
+        """Return the program under all of ``renames`` on top of the present ones; raises as ``rename``."""
         places = _pieces(self.snippet).places
         merged = dict(self.renames)
         for old, new in renames.items():

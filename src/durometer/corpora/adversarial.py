@@ -133,7 +133,12 @@ def read_adversarial_examples(
 
 
 def read_originals(path: Path) -> Originals:
-    """Read a data set (JSON lines, CSV or Parquet) for files of examples that leave the originals out."""
+    """Read a data set (JSON lines, CSV or Parquet) for files of examples that leave the originals out.
+
+    Raises:
+        InputError: it cannot be read, or no column holds code.
+
+    """
     table = read_table(path)
     by_name = {_normal(name): name for name in table.columns}
     code, index = (

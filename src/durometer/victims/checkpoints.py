@@ -23,6 +23,7 @@ from torch import Tensor
 
 from durometer.errors import InputError
 from durometer.victims.anatomy import HEAD, unwrapped
+from durometer.victims.saved import read_tokenizer
 
 UNLIMITED = 1_000_000
 BOOKKEEPING = frozenset({"architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path"})
@@ -238,7 +239,12 @@ def word_table(tensors: Mapping[str, Tensor], prefix: str) -> Tensor:
 
 
 def encoder_prefix(tensors: Mapping[str, Tensor], where: str) -> str:
-    """Return what the names of the encoder's weights begin with (``roberta.``, ``transformer.``, "")."""
+    """Return what the names of the encoder's weights begin with (``roberta.``, ``transformer.``, "").
+
+    Raises:
+        InputError: there is no table of word embeddings, or several.
+
+    """
     found = {name.removesuffix(word) for name in tensors for word in WORDS if name.endswith(word)}
     if not found:
         found = {name.removesuffix(word) for name in tensors for word in TIED if name.endswith(word)}
@@ -248,30 +254,30 @@ def encoder_prefix(tensors: Mapping[str, Tensor], where: str) -> str:
 
 
 def find_tokenizer(location: Path) -> Tokenizer:
-    """Return the tokenizer of a folder (``tokenizer.json``, or ``vocab.json`` and ``merges.txt``) or file."""
-    if location.is_file():
-        folder, file = location.parent, location
-    else:
-        folder, file = location, location / "tokenizer.json"
+    """Return the tokenizer of a folder (``tokenizer.json``, or ``vocab.json`` and ``merges.txt``) or file.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+
+    """
+    file = location if location.is_file() else location / "tokenizer.json"
+    if file.is_file():
+        return read_tokenizer(file)
+    vocabulary, merges = location / "vocab.json", location / "merges.txt"
+    if not (vocabulary.is_file() and merges.is_file()):
+        sentences = any(location.glob("*.model"))  # PLBART and T5 come with SentencePiece's file alone
+        raise InputError(
+            "no tokenizer.json, and no vocab.json with merges.txt",
+            where=str(location),
+            hint="Write one: transformers.AutoTokenizer.from_pretrained(FOLDER)"
+            ".backend_tokenizer.save('FOLDER/tokenizer.json')."
+            if sentences
+            else "Name the tokenizer's file or folder in the victim card (tokenizer).",
+        )
     try:
-        if file.is_file():
-            return Tokenizer.from_file(str(file))
-        vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
-        if not (vocabulary.is_file() and merges.is_file()):
-            sentences = any(folder.glob("*.model"))  # PLBART and T5 come with SentencePiece's file alone
-            raise InputError(
-                "no tokenizer.json, and no vocab.json with merges.txt",
-                where=str(folder),
-                hint="Write one: transformers.AutoTokenizer.from_pretrained(FOLDER)"
-                ".backend_tokenizer.save('FOLDER/tokenizer.json')."
-                if sentences
-                else "Name the tokenizer's file or folder in the victim card (tokenizer).",
-            )
         tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
-    except InputError:
-        raise
     except Exception as error:  # the library raises a bare Exception
-        raise InputError(f"not a tokenizer ({error})", where=str(file)) from error
+        raise InputError(f"not a tokenizer ({error})", where=str(vocabulary)) from error
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer

@@ -79,7 +79,12 @@ class EngineNetwork(EncoderNetwork):
         self.run: Run | None = None
 
     def states(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return pooled states [rows, hidden] for ids [rows, length]; engines take unpadded rows only."""
+        """Return pooled states [rows, hidden] for ids [rows, length]; engines take unpadded rows only.
+
+        Raises:
+            RefusedError: a ``mask`` says that there is padding.
+
+        """
         assert self.run is not None, "no engine is attached"
         if mask is not None:
             raise RefusedError("an engine takes rows of equal length, without a mask")

@@ -125,7 +125,12 @@ def guess_card(folder: Path, name: str) -> VictimCard:
 def from_card(
     card: VictimCard, allow_download: bool, device: str, untrained_head_seed: int | None = None
 ) -> EncoderVictim:
-    """Build the victim that a card describes."""
+    """Build the victim that a card describes; what the card does not say is read from the weights.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or its weights are not what the card says.
+
+    """
     folder = locate(card.path, allow_download=allow_download)
     where = str(folder)
     tensors = read_tensors(folder, card.weights, other=card.pair_head)

@@ -188,7 +188,12 @@ for _size, _words in (("tiny", 1000), ("small", 3000)):
 
 
 def preset(name: str) -> tuple[EncoderPreset, TrainConfig]:
-    """Return shape and training plan by name."""
+    """Return shape and training plan by name.
+
+    Raises:
+        UnknownNameError: no preset has this name.
+
+    """
     try:
         return PRESETS[name]
     except KeyError as error:

@@ -200,7 +200,12 @@ class SavedVictim(ABC):
 
 
 def read_spec(path: Path, kind: type[VictimSpec]) -> VictimSpec:
-    """Return the specification in a ``victim.json``."""
+    """Return the specification in a ``victim.json``.
+
+    Raises:
+        InputError: there is no such file, or it is malformed.
+
+    """
     try:
         return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -210,7 +215,12 @@ def read_spec(path: Path, kind: type[VictimSpec]) -> VictimSpec:
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """Return the tokenizer in a ``tokenizer.json``."""
+    """Return the tokenizer in a ``tokenizer.json``.
+
+    Raises:
+        InputError: there is no such file, or it holds none.
+
+    """
     if not path.is_file():
         raise InputError("no such file", where=str(path))
     try:

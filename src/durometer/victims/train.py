@@ -142,7 +142,12 @@ def fine_tune(
     stage: str = "fine-tune",
     after_step: Callable[[], None] | None = None,
 ) -> LoopState:
-    """Fine-tune the victim in place on ``train``, keeping the weights that do best on ``valid``."""
+    """Fine-tune the victim in place on ``train``, keeping the weights that do best on ``valid``.
+
+    Raises:
+        InputError: the training labels have one class only, or a label is no class of the victim.
+
+    """
     train = LabelledRows(victim, corpus.splits["train"], corpus.name)
     valid = LabelledRows(victim, corpus.splits["valid"], corpus.name)
     if len(set(train.targets.tolist())) < 2:
