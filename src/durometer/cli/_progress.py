@@ -74,13 +74,9 @@ class Display:
         for state in finished:
             self.shown.add(state.node.name)
             if state.node.kind == "cell":
-                self.console.print(
-                    f"[{duration(now - self.started)}] {row_of(state)}", highlight=False, soft_wrap=True
-                )
+                self._say(row_of(state))
             elif not self.console.is_terminal and state.started is not None:
-                self.console.print(
-                    f"[{duration(now - self.started)}] made {state.node.label}", highlight=False
-                )
+                self._say(f"made {state.node.label}")
         if finished and not self.warned:
             self._warn(states)
         running = [s for s in states.values() if s.status == "running"]
@@ -90,9 +86,11 @@ class Display:
         elif now - self.last_line >= STATUS_SECONDS:
             self.last_line = now
             for state in running:
-                self.console.print(
-                    f"[{duration(now - self.started)}] {line_of(state)}", highlight=False, soft_wrap=True
-                )
+                self._say(line_of(state))
+
+    def _say(self, text: str) -> None:
+        since = duration(time.monotonic() - self.started)
+        self.console.print(f"[{since}] {text}", highlight=False, soft_wrap=True)
 
     def _warn(self, states: Mapping[str, NodeState]) -> None:
         from durometer.study.progress import mixed_fingerprints

@@ -14,6 +14,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,17 +108,14 @@ class Workshop(Worker):
         elif not self.artefacts.has(node):
             from durometer.study.make import make
 
-            def news(stage: str, done: int, total: int, message: str) -> None:
-                self._news(emit, stage, done, total, message)
-
-            make(node, self.artefacts, self.device, news)
+            make(node, self.artefacts, self.device, partial(self._news, emit))
         return {}
 
-    def _news(self, emit: Emit, stage: str, done: float, total: float, note: str = "") -> None:
+    def _news(self, emit: Emit, stage: str, done: int, total: int, message: str) -> None:
         now = time.monotonic()
         if now - self.last_news >= PROGRESS_SECONDS or done >= total:
             self.last_news = now
-            emit(Event("progress", {"stage": stage, "done": done, "total": total, "note": note}))
+            emit(Event("progress", {"stage": stage, "done": done, "total": total, "note": message}))
 
     def _outcomes(self, node: Node, sample_ids: tuple[str, ...]) -> Iterator[Outcome]:
         from durometer.study.make import open_cell, samples_of
