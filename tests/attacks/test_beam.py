@@ -63,6 +63,12 @@ def test_the_best_nodes_up_to_the_width_are_extended():
     assert [{"alpha": "green"}] not in narrow[5:]
 
 
+def test_the_original_stays_in_the_beam_until_enough_programs_improve_on_it():
+    better = {"alpha": "green"}
+    transcript, _ = run(table({(("alpha", "green"),): 0.7}), width=2, refine=False)
+    assert transcript[5:11] == [[better], [{**better, "beta": "blue"}], [{}], ALPHA, [{}], BETA]
+
+
 def test_later_groups_get_rounds_by_weight():
     # total is in `return` (weight 11.26 of 26.05): one name, one round, on the kept node
     scores = {(("alpha", "red"),): 0.8, (("alpha", "red"), ("total", "sum")): 0.4}

@@ -200,6 +200,13 @@ class TestSkipped:
         victim.visible_bytes = lambda sample: len(sample.code)
         assert one(Asks(), victim).status is Status.FAILURE
 
+    def test_a_function_whose_own_name_lies_beyond_the_truncation(self):
+        victim, tools = Table({}), Tools(rename_function_name=True)
+        row = replace(SAMPLE, code="# a long comment\ndef f():\n    return 0\n")
+        assert one(Asks(), victim, row, tools=tools).status is Status.FAILURE
+        victim.visible_bytes = lambda sample: 10
+        assert one(Asks(), victim, row, tools=tools).status is Status.SKIPPED
+
 
 class TestFaults:
     def test_exception_in_a_search_is_an_error_row_and_the_others_go_on(self):

@@ -66,9 +66,8 @@ class Tools:
 
     def names(self, snippet: Snippet) -> tuple[str, ...]:
         """Return the names of ``snippet`` that an attack may rename, in order of first appearance."""
-        names = set(snippet.renameable) - self.hidden
-        if self.rename_function_name and snippet.function_name is not None:
-            names.add(snippet.function_name)
+        offered = snippet.changeable if self.rename_function_name else snippet.renameable
+        names = set(offered) - self.hidden
         return tuple(name for name in snippet.identifiers if name in names)
 
     def variants(self, program: Program, old: str, new_names: Iterable[str]) -> list[Program]:

@@ -53,6 +53,8 @@ class BeamAttack(BaseModel):
     - groups are visited by falling weight; the released code has a fixed order: ``group_order="released"``;
     - a name that a node renamed already is not renamed again in that node, but one that no node of
       the beam improved by is offered again in later groups, as released;
+    - a program stays in the beam as long as it is among the best (the original, until enough others improve
+      on it) and is extended again in each round; the queries are asked before, and count again;
     - without a masked language model (``Tools.similarity``) the candidates keep their order.
     """
 

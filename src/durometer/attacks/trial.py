@@ -279,12 +279,12 @@ class Trial:
 
 
 def hidden_names(snippet: Snippet, visible_bytes: int | None) -> frozenset[str]:
-    """Return the renameable names that occur only beyond the first ``visible_bytes`` bytes."""
+    """Return the names, the function's own among them, that occur only beyond ``visible_bytes`` bytes."""
     if visible_bytes is None:
         return frozenset()
     return frozenset(
         name
-        for name in snippet.renameable
+        for name in snippet.changeable
         if all(start >= visible_bytes for start in snippet.occurrences(name))
     )
 

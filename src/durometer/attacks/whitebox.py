@@ -20,7 +20,7 @@ class WhiteBox(BaseModel):
     Source: first-order ranking as in HotFlip (Ebrahimi et al., ACL 2018), over renames as in Yefet, Alon and
     Yahav (OOPSLA 2020). Each round ranks every valid rename of every name not yet renamed by
     the estimated change of the gold label's log-probability, queries the ``queries_per_round`` most
-    promising ones in one batch, and keeps the best if it lowers the score.
+    promising ones in one batch, and keeps the best if it lowers the score; if none does, the search ends.
 
     Departures from HotFlip: names are whole identifiers, so the difference of *mean* sub-token
     embeddings stands for the replacement, and nothing is believed that a query has not confirmed.
