@@ -141,6 +141,12 @@ RENAMES = [
     ("python", "def f(x):\n    return inspect.signature(f).parameters['x']\n", "x", None),
     ("python", "def f(df):\n    return duckdb.sql('select * from df')\n", "df", None),
     ("javascript", "function f() { const g = () => 1; return g.name; }", "g", None),
+    (
+        "javascript",
+        "function f() { for (const a in o) { function a() {} } return g(a); }",
+        "a",
+        None,
+    ),
     ("javascript", "define(function(require) { return require('x'); })", "require", None),
 ]
 
@@ -170,6 +176,7 @@ BROKEN = [
     ("go", "func f(a int) { _ = a }", "func f(a\u203fb int) { _ = a\u203fb }"),
     ("go", "func f(a int) int { return a }", "func f(a int) int { return /*\n*/ a }"),
     ("go", "func f(a int) { g() }", "func f(a int) {\x0c g() }"),
+    ("go", "func (b *c) f() { }", "func (b *c)\nf() { }"),
     ("go", '/*\nint x;\n*/\nimport "C"\nfunc f(a int) { }', 'import "C"\nfunc f(a int) { }'),
     (
         "python",
@@ -205,6 +212,9 @@ BROKEN = [
     ("javascript", "function f(a) { throw a; }", "function f(a) { throw /*\n*/ a; }"),
     ("javascript", "function f(a) { return a; }", "function f(a) { return\u2028a; }"),
     ("javascript", "const f = (a) => a", "const f = (a)\n=> a"),
+    ("javascript", "function f(a) { return a; }", "function f(a) { return\r\na; }"),
+    ("javascript", "if (a) b();", "if (a) -->\n b();"),
+    ("javascript", "function f(a) { for (a of b); }", "function f(async) { for (async of b); }"),
     (
         "javascript",
         "function f() { var b = 1; { function g(){} } return b; }",
@@ -242,6 +252,8 @@ def test_these_edits_are_refused(language: str, source: str, edited: str):
 AUDITED = [
     ("javascript", "function f(a) { g('x  y', a); }", "function f(a) { g('x y', a); }"),
     ("c", 'void f(int a) { g("x  y", a); }', 'void f(int a) { g("x y", a); }'),
+    ("go", 'func f(a int) { g("x", a) }', 'func f(a int) { g("x ", a) }'),
+    ("go", "func f(a int) { }", "func f(a int) { }\u2028"),
     ("javascript", "function f(x) { return {x}; }", "function f(y) { return {y}; }"),
     ("javascript", "var x = 1; module.exports = {x};", "var y = 1; module.exports = {y};"),
     ("python", 'def f(x):\n    return f"{x=}"\n', 'def f(y):\n    return f"{y=}"\n'),

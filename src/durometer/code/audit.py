@@ -221,24 +221,41 @@ def _in_layout_of(before: Snippet, edited: str) -> str:
     if before.language == "python" or len(old) != len(new):
         return edited
     # Blanks around a whole program are nothing.
-    gaps = zip([*old[:-1:2], old[-1].rstrip()], [*new[:-1:2], new[-1].rstrip()], strict=True)
+    gaps = zip(*([*cut[:-1:2], cut[-1].rstrip(" \t\r\n")] for cut in (old, new)), strict=True)
     if any(a != b and (_blank(a) != _blank(b) or has_odd_blanks(a + b)) for a, b in gaps):
         return edited
-    blanks = _literal_blanks(before)
+    literals = _literals(before)
     end = 0
     for index, piece in enumerate(old):
         start, end = end, end + len(encode(piece))
-        if index % 2 == 0 and not any(first < end and start < last for first, last in blanks):
+        if index % 2 == 0 and new[index] != piece and _outside(piece, new[index], start, literals):
             new[index] = piece
     return "".join(new)
 
 
-def _literal_blanks(before: Snippet) -> list[tuple[int, int]]:
-    """Return where literals with blanks in them start and end: in those, blanks are no layout."""
+def _literals(before: Snippet) -> set[tuple[int, int]]:
+    """Return where literals, and whatever tokens have blanks in them, start and end."""
     tree, atoms = before.tree, before.definition.atoms
-    whole = [(tree.starts[node], tree.ends[node]) for node, kind in enumerate(tree.kinds) if kind in atoms]
-    spans = {*whole, *((token.start, token.end) for token in before.tokens)}
-    return [(start, end) for start, end in spans if re.search(rb"\s", tree.data[start:end])]
+    spans = {(tree.starts[node], tree.ends[node]) for node, kind in enumerate(tree.kinds) if kind in atoms}
+    return spans | {
+        (t.start, t.end) for t in before.tokens if t.kind == "literal" or len(t.text.split()) != 1
+    }
+
+
+def _outside(old: str, new: str, start: int, literals: set[tuple[int, int]]) -> bool:
+    """Say whether a gap at ``start`` that became another differs in blanks outside literals only."""
+    a, b = encode(old), encode(new)
+    end = start + len(a)
+    for first, last in literals:
+        if first < end and start < last:
+            head = a[: last - start] if first < start else b""
+            tail = a[first - start :] if last > end else b""
+            inside = a[max(first - start, 0) : last - start]
+            if (head and tail) or not (b.startswith(head) and b.endswith(tail)):
+                return False
+            if not (head or tail) and len(inside.split()) != 1:
+                return False
+    return True
 
 
 def _blank(gap: str) -> list[str]:

@@ -13,7 +13,8 @@ from durometer.code.snippet import Snippet
 from durometer.code.syntax import decode
 
 # A lone carriage return ends a comment in Python, Java and JavaScript; a form feed is no blank in Go.
-_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028\u2029]|\r(?!\n)")
+_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028\u2029\ufeff]|\r(?!\n)")
+_BLANK = re.compile(r"[^\S \t\r\n]")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -26,22 +27,22 @@ def layout(snippet: Snippet) -> list[str]:
 
 
 def has_odd_blanks(gap: str) -> bool:
-    """Say whether compilers may see more in a gap between words than blanks and line feeds."""
-    return _ODD.search(gap) is not None
+    """Say whether a gap between words has more blanks in it than spaces, tabs and ends of lines."""
+    return _BLANK.search(gap) is not None or _ODD.search(gap) is not None
 
 
 def meaning(snippet: Snippet) -> list[tuple[str, int]]:
     """Return what of the layout carries meaning; equal for two programs that differ in names only."""
-    definition = snippet.definition
+    definition, tokens = snippet.definition, snippet.tokens
     found = _shape(snippet)
     for index, gap in enumerate(layout(snippet)):
-        if has_odd_blanks(gap):
+        if _ODD.search(gap):
             found.append((gap, index))
-        if definition.ends_lines and "\n" in gap:
+        if definition.ends_lines and "\n" in gap and 0 < index < len(tokens):
             hidden = "\n" not in _COMMENT.sub("", gap)
-            after = index and snippet.tokens[index - 1].text in definition.joined_after
-            before = index < len(snippet.tokens) and snippet.tokens[index].text in definition.joined_before
-            if hidden or after or before:
+            before, after = tokens[index - 1], tokens[index].text
+            ends = before.text in definition.joined_after or before.kind in definition.joined_after
+            if hidden or (ends and after != "}") or after in definition.joined_before:
                 found.append(("\n", index))
     return found + (definition.spells(snippet.tree) if definition.spells else [])
 

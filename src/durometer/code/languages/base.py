@@ -32,9 +32,8 @@ class Language:
     ``has_macros`` allows to parse around words that break the grammar. ``directives`` are how comments begin
     that a compiler obeys. ``letters`` are the Unicode categories of names beyond ASCII, where they are fewer
     than Unicode's identifiers have. ``ends_lines`` says that a line feed may end a statement, in a block
-    comment too; ``joined_before`` and ``joined_after`` are tokens that bear none on that side, which the
-    grammar forgives.
-    ``spells`` lists what else of a tree's layout carries meaning.
+    comment too; ``joined_before`` and ``joined_after`` are tokens (or kinds of them) beside which it does,
+    whatever the grammar knows. ``spells`` lists what else of a tree's layout carries meaning.
     """
 
     name: str

@@ -191,6 +191,8 @@ imag init int int16 int32 int64 int8 len main make max min new panic print print
 uint uint16 uint32 uint64 uint8 uintptr
 """
 
+_ENDS = "identifier literal nil true false iota return break continue fallthrough ++ -- ) ] }"
+
 GO = Language(
     name="go",
     module="tree_sitter_go",
@@ -202,6 +204,7 @@ GO = Language(
     directives=("//go:", "//export ", "//line ", "/*line ", "// +build "),
     letters=frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}),
     ends_lines=True,
+    joined_after=frozenset(_ENDS.split()),
     spells=_preambles,
     resolve=_Go.resolve,
 )

@@ -179,6 +179,8 @@ class _JavaScript(Lexical):
                 taken = self.resolution.uses.get(tree.child(node, "object"), _FREE_USE).binding
                 if taken != FREE and any(map(self._names, self.resolution.bindings[taken].leaves)):
                     self.resolution.veto(tree.text(node + 1), "a function takes its name")
+            elif kind == "for_in_statement" and tree.child(node, "kind") < 0:
+                self.resolution.veto("async", "``for (async of …)`` is no loop")
         found = [node for node in tree.children(0) if tree.kinds[node] in _DECLARED_FUNCTIONS]
         use = self.resolution.uses.get(tree.child(found[0], "name")) if len(found) == 1 else None
         if use is not None and self.resolution.bindings[use.binding].role not in RENAMEABLE_ROLES:
@@ -186,12 +188,22 @@ class _JavaScript(Lexical):
             self.resolution.name_function(binding)
 
     def _note_passed(self, leaf: int, scope: int, stop: int) -> None:
-        """Note the declarations that a hoisted name passes on its way out: such a pair must stay as it is."""
+        """Note the declarations that a hoisted name passes on its way out: such a pair must stay as it is.
+
+        A function in a block goes no further than them: they keep their name if it is also used for another.
+        """
+        tree, uses, name = self.tree, self.resolution.uses, self.tree.text(leaf)
+        passed = {uses[leaf].binding}
         while scope != stop:
-            number = self.scopes.own(scope, self.tree.text(leaf))
-            first = self.resolution.bindings[number].leaves[:1] if number != FREE else []
-            self.resolution.clashes.update((other, leaf) for other in first if other != leaf)
+            number = self.scopes.own(scope, name)
+            if number != FREE and self.resolution.bindings[number].leaves[:1] not in ([], [leaf]):
+                self.resolution.clashes.add((self.resolution.bindings[number].leaves[0], leaf))
+                passed.update([number] if self.scopes.parents[scope] != stop else [])
             scope = self.scopes.parents[scope]
+        if uses[leaf].role is Role.FUNCTION_NAME and len(passed) > 1:
+            others = (other for other in self.references if uses[other].binding not in passed)
+            if any(tree.text(other) == name for other in others):
+                self.resolution.veto(name, "it decides how far a function in a block is seen")
 
     def _names(self, leaf: int) -> bool:
         """Say whether a function or class without a name of its own gets that of the variable ``leaf``."""
@@ -221,7 +233,8 @@ JAVASCRIPT = Language(
     resolve=_JavaScript.resolve,
     extra_letters="$",
     ends_lines=True,
-    joined_before=frozenset({"=>"}),
-    joined_after=frozenset({"async", "throw"}),
+    joined_before=frozenset({"=>", "++", "--"}),
+    joined_after=frozenset({"async", "throw", "return", "break", "continue", "yield"}),
+    directives=("<!--", "-->"),
     wrappers=(("class X {", "\n}"), ("(", "\n)")),
 )
