@@ -118,7 +118,7 @@ def line_of(state: NodeState) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def bars(states: Mapping[str, NodeState], running: list[NodeState], width: int = BAR_WIDTH) -> Group:
+def bars(states: Mapping[str, NodeState], running: list[NodeState], width: int) -> Group:
     """Return a line for each running node and one for the whole study's samples; long names are cut."""
     table = Table.grid(padding=(0, 1))
     table.add_column(min_width=16)

@@ -94,10 +94,10 @@ def budget_table(results: Record) -> Table:
     return Table("budget", "Query budgets", caption, columns, rows)
 
 
-def _apart(heights: list[float], gap: float = 17) -> list[float]:
-    """Move labels that would overlap apart, downwards in order of height."""
+def _apart(heights: list[float]) -> list[float]:
+    """Move labels closer than a line of text (17 pixels) apart, downwards in order of height."""
     placed = list(heights)
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     for above, below in pairwise(order):
-        placed[below] = max(placed[below], placed[above] + gap)
+        placed[below] = max(placed[below], placed[above] + 17)
     return placed

@@ -36,7 +36,7 @@ SCHEMA: dict[str, pl.DataType] = {
 HINT = "not computed; `durometer report RUN --encoder own` adds it"
 
 
-def measure_similarity(run: Path, encoder: str, device: str = "cpu") -> pl.DataFrame:
+def measure_similarity(run: Path, encoder: str) -> pl.DataFrame:
     """Let ``encoder`` (a model folder, or ``OWN``) read every proven example of a run; write and return.
 
     Raises:
@@ -51,7 +51,7 @@ def measure_similarity(run: Path, encoder: str, device: str = "cpu") -> pl.DataF
     for (task, victim), cells in _by_victim(plan.cells, artefacts).items():
         reader = common
         if reader is None:
-            loaded = load_victim(artefacts.path(_original(cells, plan.nodes)), task_of(task), device)
+            loaded = load_victim(artefacts.path(_original(cells, plan.nodes)), task_of(task), "cpu")
             if not hasattr(loaded, "network"):  # a victim of the user's own: nothing to look into
                 continue
             reader = encoder_of(loaded)

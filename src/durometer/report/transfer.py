@@ -41,7 +41,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
-def measure_transfer(run: Path, device: str = "cpu") -> pl.DataFrame:
+def measure_transfer(run: Path) -> pl.DataFrame:
     """Show every success of ``run`` to the other variants of its victim; write and return the answers.
 
     Classification only: a generation is not right or wrong. An example that two attacks found counts once.
@@ -51,7 +51,7 @@ def measure_transfer(run: Path, device: str = "cpu") -> pl.DataFrame:
     for node in plan.cells:
         if artefacts.has(node):
             groups[node.cell.task, node.cell.victim, node.cell.seed].append(node)
-    rows = [row for cells in groups.values() for row in _group(cells, artefacts, device)]
+    rows = [row for cells in groups.values() for row in _group(cells, artefacts)]
     frame = pl.DataFrame(rows, schema=SCHEMA)
     write_bytes(run / FILE, parquet_bytes(frame))
     return frame
@@ -74,7 +74,7 @@ def read_transfer(run: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path) if path.exists() else None
 
 
-def _group(cells: list[Node], artefacts: Artefacts, device: str) -> Iterator[Record]:
+def _group(cells: list[Node], artefacts: Artefacts) -> Iterator[Record]:
     """Yield the answers of every variant of one (task, victim, seed) to the examples of all of them."""
     first = cells[0].cell
     task = task_of(first.task)
@@ -90,7 +90,7 @@ def _group(cells: list[Node], artefacts: Artefacts, device: str) -> Iterator[Rec
         for row in found.select("variant", "sample_id", "adversarial_code").iter_rows(named=True)
     ]
     for target, model in models.items():
-        victim = load_victim(artefacts.path(model), task, device)
+        victim = load_victim(artefacts.path(model), task, "cpu")
         right = dict(zip(samples, _right(victim, list(samples.values())), strict=True))
         answers = _right(victim, [example for _, example in examples])
         for (source, example), still_right in zip(examples, answers, strict=True):
