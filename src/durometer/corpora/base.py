@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from durometer.errors import InputError
 from durometer.registry import Registry
 from durometer.types import Sample, content_hash
 
@@ -36,6 +37,17 @@ class Corpus:
             for s in self.splits[split]:
                 parts += [s.id, s.language, s.code, s.other or "", str(s.label), s.reference or ""]
         return content_hash(*parts)
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        """Return the samples of ``split``.
+
+        Raises:
+            InputError: there are none.
+
+        """
+        if not self.splits.get(split):
+            raise InputError(f"no samples in split {split!r}", where=self.name)
+        return self.splits[split]
 
 
 class Reader(Protocol):

@@ -57,10 +57,8 @@ def train_encoder(
         InputError: a split is missing or empty, or the training labels have one class only.
 
     """
-    for split in ("train", "valid"):
-        if not corpus.splits.get(split):
-            raise InputError(f"no samples in split {split!r}", where=corpus.name)
-    texts = snippets(corpus.splits["train"])
+    texts = snippets(corpus.samples("train"))
+    corpus.samples("valid")  # wanted at the end: better refused now
     progress("tokenizer", 0, 1, f"{len(texts)} snippets")
     tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary, pieces=shape.pieces)
     progress("tokenizer", 1, 1, f"{tokenizer.get_vocab_size()} entries")
@@ -145,11 +143,11 @@ def fine_tune(
     """Fine-tune the victim in place on ``train``, keeping the weights that do best on ``valid``.
 
     Raises:
-        InputError: the training labels have one class only, or a label is no class of the victim.
+        InputError: a split is missing or empty, the training labels have one class only, or a label is no
+            class of the victim.
 
     """
-    train = LabelledRows(victim, corpus.splits["train"], corpus.name)
-    valid = LabelledRows(victim, corpus.splits["valid"], corpus.name)
+    train, valid = (LabelledRows(victim, corpus.samples(s), corpus.name) for s in ("train", "valid"))
     if len(set(train.targets.tolist())) < 2:
         raise InputError("the training split has one class only", where=corpus.name)
     network, pad = victim.network, victim.spec.framing.pad

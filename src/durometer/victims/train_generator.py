@@ -49,9 +49,7 @@ def train_generator(
         InputError: a split is missing, or a sample has no reference.
 
     """
-    if not corpus.splits.get("train"):
-        raise InputError("no samples in split 'train'", where=corpus.name)
-    train = corpus.splits["train"]
+    train = corpus.samples("train")
     texts = [*snippets(train), *dict.fromkeys(s.reference or "" for s in train)]
     tokenizer = train_tokenizer(texts, vocabulary=shape.vocabulary, pieces=shape.pieces)
     torch.manual_seed(derived_seed(seed, "generator"))
@@ -120,10 +118,7 @@ def tune_generator(
         InputError: a split is missing, or a sample has no reference.
 
     """
-    for split in ("train", "valid"):
-        if not corpus.splits.get(split):
-            raise InputError(f"no samples in split {split!r}", where=corpus.name)
-    rows, valid = Rows(victim, corpus.splits["train"]), Rows(victim, corpus.splits["valid"])
+    rows, valid = (Rows(victim, corpus.samples(split)) for split in ("train", "valid"))
     batches = LengthBatches(rows.lengths, config.batch, seed=seed, stage="generate")
     plan = fine_tuning_plan(config, "generate", batches)
     optimise(
