@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from durometer.code import Snippet, parse, prove
-from durometer.code.scope import RENAMEABLE_ROLES
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 TYPES = {"java": "int", "c": "int", "cpp": "int"}
@@ -122,7 +121,7 @@ def _scopes_of_ours(snippet: Snippet) -> Counter[tuple[int, str]]:
 def test_python_scopes_are_those_of_symtable():
     """The interpreter's own symbol table agrees, name by name, on a slice of its library."""
     checked = 0
-    for code in islice(sabotage.functions_of_stdlib(), 0, 20_000, 40):
+    for code in islice(sabotage.functions_of_stdlib(every=10), 0, None, 10):
         snippet = parse(code, "python")
         if snippet.has_error or "__" in code.replace("__init__", ""):  # mangled names differ
             continue
@@ -144,7 +143,3 @@ def test_a_slice_of_the_full_check(bench_data: Path):
     assert not complaints, complaints[0]
     assert sum(number for (what, _), number in counts.items() if what == "valid") > count * 0.9
     assert {what for what, _ in counts} == {"valid", *(harm.__name__ for harm in sabotage.SABOTAGES)}
-
-
-def test_roles_that_may_change_are_locals_and_parameters():
-    assert {role.value for role in RENAMEABLE_ROLES} == {"local", "parameter"}

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from durometer.errors import InputError
-from durometer.tasks.base import TASKS
 from durometer.tasks.clone import CloneDetection
 from durometer.tasks.scoring import accuracy_at, best_threshold, majority
 from durometer.types import Prediction, Sample
@@ -15,10 +14,6 @@ def sample(i: int, label: int | None, code: str = "a", other: str = "b") -> Samp
 
 def says(p: float) -> Prediction:
     return Prediction((1 - p, p))
-
-
-def test_registered() -> None:
-    assert TASKS.get("clone") is CloneDetection
 
 
 def test_goal_lowers_the_original_label() -> None:
