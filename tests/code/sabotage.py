@@ -173,7 +173,7 @@ def _parses(text: str) -> bool:
 
 
 def functions_of_stdlib(every: int = 1) -> Iterator[str]:
-    """Yield the functions of this interpreter's library, dedented, in a fixed order, of one file in ``every``."""
+    """Yield the functions of one file in ``every`` of this interpreter's library, dedented, in order."""
     import textwrap
 
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("**/*.py"))[::every]:
