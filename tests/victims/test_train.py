@@ -16,7 +16,7 @@ from durometer.victims.batching import LengthBatches, pad_rows
 from durometer.victims.encoder import encoder_config
 from durometer.victims.loop import LoopPlan, Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig, preset
-from durometer.victims.pretrain import IGNORED, MASK, TellingNetwork, corrupt, pretrain
+from durometer.victims.pretrain import IGNORED, MASK, LanguageModel, corrupt, pretrain
 from durometer.victims.tokenizer import train_tokenizer
 from durometer.victims.train import Trained, info_nce, train_encoder
 
@@ -89,20 +89,20 @@ def test_pretraining_learns_the_language(architecture: str) -> None:
     def loss(epochs: float) -> float:
         plan = PLAN.model_copy(update={"pretrain_epochs": epochs, "pretrain_learning_rate": 5e-3})
         network = pretrain(texts, tokenizer, shape, plan, seed=1)
-        assert isinstance(network, TellingNetwork)
+        assert isinstance(network, LanguageModel)
         with torch.inference_mode():
             return float(network.loss(rows, rows, mask, pad=1))
 
     assert loss(8) < 0.75 * loss(0)
 
 
-def test_a_telling_network_is_never_shown_the_id_that_it_tells() -> None:
+def test_a_language_model_is_never_shown_the_id_that_it_tells() -> None:
     ids = torch.tensor([[0, 11, 12, 13, 2]])
     mask = torch.ones_like(ids)
     for architecture in ("decoder", "encoder-decoder"):
         shape = SHAPE.model_copy(update={"architecture": architecture})
         torch.manual_seed(1)
-        network = TellingNetwork(encoder_config(shape.encoder(400))).eval()
+        network = LanguageModel(encoder_config(shape.encoder(400))).eval()
         hidden = {}
         for last in (13, 14):
             seen = torch.tensor([[0, 11, 12, last, 2]])

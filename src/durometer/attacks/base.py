@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -96,6 +96,11 @@ class Attack(Protocol):
     def search(self, program: Program, goal: Goal, tools: Tools, rng: np.random.Generator) -> Search:
         """Return the search over renamings of ``program`` (the unmodified original)."""
         ...
+
+
+def needs(attack: Attack, what: Literal["vocabulary", "candidates", "gradients"]) -> bool:
+    """Whether ``attack`` says (``needs_vocabulary``, …; no by default) that it cannot do without."""
+    return bool(getattr(attack, f"needs_{what}", False))
 
 
 ATTACKS: Registry[type[Attack]] = Registry(

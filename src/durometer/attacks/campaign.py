@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from durometer.attacks.base import DEFAULT_SEED, Attack, Tools
+from durometer.attacks.base import DEFAULT_SEED, Attack, Tools, needs
 from durometer.attacks.candidate_files import CandidateFile
 from durometer.attacks.driver import drive
 from durometer.attacks.strength import attack_from
@@ -96,11 +96,11 @@ class Campaign:
         """
         attack = attack_from(self.attack)
         tools = Tools(rename_function_name=self.rename_function_name, unchecked=self.unchecked)
-        if getattr(attack, "needs_vocabulary", False):
+        if needs(attack, "vocabulary"):
             tools = replace(tools, vocabulary=vocabulary(watch(self.all_samples)))
         if self.candidates is not None:
             tools = replace(tools, candidates=CandidateFile(Path(self.candidates), self.all_samples))
-        elif self.masked_lm is None and getattr(attack, "needs_candidates", False):
+        elif self.masked_lm is None and needs(attack, "candidates"):
             raise InputError(
                 f"{self.attack['kind']} needs substitute names, and none were given",
                 hint="Give --candidates FILE (durometer candidates writes one) or --masked-lm FOLDER.",
@@ -118,7 +118,7 @@ class Campaign:
         attack, tools = attack_from(self.attack), names or self.names()
         task = TASKS.get(self.task)()
         oracle = Oracle(load(self.victim, task, self.device, allow_download=self.allow_download), task)
-        if getattr(attack, "needs_gradients", False):
+        if needs(attack, "gradients"):
             from durometer.attacks.gradients import gradient_source
 
             tools = replace(tools, gradients=gradient_source(oracle))

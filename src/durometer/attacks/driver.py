@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durometer.attacks.base import Attack, Tools
+from durometer.attacks.base import Attack, Tools, needs
 from durometer.attacks.trial import Limits, Request, Steps, Trial
 from durometer.errors import InputError, RefusedError
 from durometer.rng import stream
@@ -65,7 +65,7 @@ def drive(
     """
     if width < 1:
         raise InputError(f"width must be at least 1, got {width}", where="width")
-    if getattr(attack, "needs_gradients", False) and tools.gradients is None:
+    if needs(attack, "gradients") and tools.gradients is None:
         raise RefusedError(
             "this attack needs the victim's gradients, and none were given",
             hint="Gradients come from durometer.attacks.gradients.gradient_source(victim).",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from durometer.attacks.base import ATTACKS, Attack, Search, Tools
+from durometer.attacks.base import ATTACKS, Attack, Search, Tools, needs
 from durometer.code import Program
 from durometer.errors import ConfigurationError
 from durometer.tasks.base import Goal
@@ -53,17 +53,17 @@ class _Compound(BaseModel, ABC):
     @property
     def needs_vocabulary(self) -> bool:
         """Whether any part draws names from the vocabulary."""
-        return any(getattr(part, "needs_vocabulary", False) for part in self.parts)
+        return any(needs(part, "vocabulary") for part in self.parts)
 
     @property
     def needs_candidates(self) -> bool:
         """Whether any part uses substitute names."""
-        return any(getattr(part, "needs_candidates", False) for part in self.parts)
+        return any(needs(part, "candidates") for part in self.parts)
 
     @property
     def needs_gradients(self) -> bool:
         """Whether any part is a white-box attack."""
-        return any(getattr(part, "needs_gradients", False) for part in self.parts)
+        return any(needs(part, "gradients") for part in self.parts)
 
 
 class Union(_Compound):

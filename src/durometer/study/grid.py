@@ -103,9 +103,10 @@ def _check_proposer(config: StudyConfig, victims: list[VictimConfig], source: So
 
 def needs_candidates(attack: AttackConfig) -> bool:
     """Whether the attack, or a part of it, uses substitute names."""
+    from durometer.attacks.base import needs
     from durometer.attacks.strength import attack_from
 
-    return bool(getattr(attack_from({"kind": attack.kind} | attack.options), "needs_candidates", False))
+    return needs(attack_from({"kind": attack.kind} | attack.options), "candidates")
 
 
 def _task(task: TaskConfig, source: Source, path: FieldPath) -> TaskConfig:

@@ -259,15 +259,15 @@ def open_cell(node: Node, artefacts: Artefacts, device: str, previous: Attacker 
 
 def _tools(node: Node, artefacts: Artefacts, attack: Any, oracle: Any, device: str) -> Any:
     """Return the names and gradients that the attack asks for."""
-    from durometer.attacks.base import Tools
+    from durometer.attacks.base import Tools, needs
 
     tools = Tools(
         vocabulary=tuple(artefacts.read_json(node.inputs["tools"], "vocabulary.json")),
         rename_function_name=node.config["rename_function_name"],
     )
-    if getattr(attack, "needs_gradients", False):
+    if needs(attack, "gradients"):
         tools = replace(tools, gradients=_gradients(oracle, node))
-    if not getattr(attack, "needs_candidates", False):
+    if not needs(attack, "candidates"):
         return tools
     if "file" in node.hints:
         from durometer.attacks.candidate_files import CandidateFile

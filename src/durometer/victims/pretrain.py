@@ -49,7 +49,7 @@ class MaskedNetwork(nn.Module):
         return functional.linear(hidden, self.encoder.embeddings.word_embeddings.weight, self.bias)
 
 
-class TellingNetwork(nn.Module):
+class LanguageModel(nn.Module):
     """A decoder or an encoder-decoder, and a projection tied to its word embeddings."""
 
     def __init__(self, config: Any) -> None:
@@ -117,13 +117,13 @@ def pretrain(
     device: str = "cpu",
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> MaskedNetwork | TellingNetwork:
+) -> MaskedNetwork | LanguageModel:
     """Return a network trained on ``texts`` for ``config.pretrain_epochs``; its ``encoder`` is the model."""
     text = TextEncoder(tokenizer, Framing(max_length=shape.max_length), capacity=1)
     rows = [text(t) for t in texts]
     torch.manual_seed(derived_seed(seed, "initial weights"))
     values = encoder_config(shape.encoder(tokenizer.get_vocab_size()))
-    network = MaskedNetwork(values) if shape.architecture == "encoder" else TellingNetwork(values)
+    network = MaskedNetwork(values) if shape.architecture == "encoder" else LanguageModel(values)
     network.to(device)
     batches = LengthBatches([len(r) for r in rows], config.batch, seed=seed, stage="pretrain")
 
@@ -132,7 +132,7 @@ def pretrain(
         rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
         drawn = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)  # on the CPU: the same on every device
         ids, mask, corrupted, targets = (tensor.to(device) for tensor in (ids, mask, *drawn))
-        if isinstance(network, TellingNetwork):
+        if isinstance(network, LanguageModel):
             return network.loss(ids, corrupted, mask, pad=1)
         chosen = targets != IGNORED
         if not bool(chosen.any()):
