@@ -79,8 +79,6 @@ def _under_all(comparisons: Sequence[Record]) -> Sequence[Record]:
 
 def cost(comparisons: Sequence[Record]) -> str:
     """Return what ``comparisons`` (all of one measure) found: each detected difference, then the rest."""
-    if not comparisons:
-        return "nothing to compare yet"
     found = sorted((c for c in comparisons if c["detected"]), key=lambda c: c["difference"])
     rest = [c for c in comparisons if not c["detected"]]
     clauses = [listing([effect(c, _where(c, comparisons)) for c in found[:SHOWN]])] if found else []

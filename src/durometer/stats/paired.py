@@ -72,14 +72,6 @@ class Comparison:
         """The smallest difference that would be detected with 80 % power, whatever Holm's order is."""
         return (_NORMAL.inv_cdf(1 - 0.05 / self.family / 2) + _NORMAL.inv_cdf(0.8)) * self.standard_error
 
-    def power(self, difference: float) -> float:
-        """Return the power that this comparison had to detect a true ``difference``, in its family."""
-        if not self.standard_error > 0:
-            return math.nan
-        shift = abs(difference) / self.standard_error
-        bound = _NORMAL.inv_cdf(1 - 0.05 / self.family / 2)
-        return _NORMAL.cdf(shift - bound) + _NORMAL.cdf(-shift - bound)
-
 
 def compare(
     baseline: pl.DataFrame, variant: pl.DataFrame, measure: Measure, *, confidence: float = CONFIDENCE
