@@ -123,6 +123,7 @@ def test_the_bytes_are_the_same_after_a_restart(attack, tmp_path, monkeypatch):
     monkeypatch.setattr(campaign, "load", lambda *_, **__: Interrupted(len(whole.victim.calls) // 2))
     with pytest.raises(KeyboardInterrupt):
         attack_in(tmp_path / "halves", plan)
+    assert not list(tmp_path.glob("halves/under-attack-*"))
     (part,) = tmp_path.glob("halves/parts/part-*.jsonl")
     recorded = part.read_bytes().splitlines(keepends=True)
     assert 0 < len(recorded) < len(samples())

@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from durometer.types import Sample
 # On outcomes: what may change between a run and its resumption.
 NO_INFLUENCE = ("device", "width", "cache", "allow_download")
 UNDER_ATTACK = "under-attack-"
-LARGEST_CHUNK = 16  # samples: a lost process costs none that it finished, but work is to be shared evenly
 Listener = Callable[[Mapping[str, Any]], None]  # gets "sample", "status", "queries", … of a finished sample
 
 
@@ -82,10 +82,10 @@ class CampaignRun:
         """Return what the victim was doing in each run that died without a word; they are forgotten then."""
         deaths = []
         for path in sorted(self.out.glob(f"{UNDER_ATTACK}*")):
-            try:
-                deaths.append(_doing(json.loads(path.read_text())))
-            except (OSError, ValueError):
-                deaths.append(_doing([]))
+            samples: list[str] = []
+            with suppress(OSError, ValueError):
+                samples = json.loads(path.read_text())
+            deaths.append(_doing(samples))
             path.unlink(missing_ok=True)
         return deaths
 
@@ -118,7 +118,7 @@ class CampaignRun:
             note.unlink(missing_ok=True)
 
     def _drive(self, backend: Backend, note: Path, listen: Listener) -> None:
-        """Share the samples among the slots: each takes the next ones when it is free."""
+        """Share the samples among the slots: a free one takes the next ones, fewer and fewer to the end."""
         waiting, free = deque(sample.id for sample in self.missing), list(range(backend.slots))
         taken: dict[int, list[str]] = {}
         loaded: set[int] = set()
@@ -146,9 +146,8 @@ class CampaignRun:
 
         while waiting or len(free) < backend.slots:
             while free and waiting:
-                slot, share = free.pop(), -(-len(waiting) // (2 * backend.slots))
-                count = min(share, LARGEST_CHUNK * self.campaign.width) if backend.slots > 1 else len(waiting)
-                taken[slot] = [waiting.popleft() for _ in range(count)]
+                slot, share = free.pop(), -(-len(waiting) // (2 * backend.slots - 1))
+                taken[slot] = [waiting.popleft() for _ in range(share)]
                 backend.submit(slot, Task({}, tuple(taken[slot])))
             backend.wait(handle)
 

@@ -15,7 +15,7 @@ EventKind = Literal["progress", "sample", "done", "failed", "died"]
 
 @dataclass(frozen=True)
 class Task:
-    """Make ``node``, or (kind ``cell``) attack these ``samples`` of it."""
+    """Make ``node``, or attack these ``samples`` of it: of a cell, or of a campaign, which has no node."""
 
     node: Mapping[str, Any]
     samples: tuple[str, ...] = ()

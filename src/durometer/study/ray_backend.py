@@ -1,6 +1,6 @@
 """The backend for clusters (extra ``scale``): one Ray actor a slot, on any node that shares the run folder.
 
-An actor is a workshop like any other and writes to the run folder itself, which must be on a disk that all
+An actor is a worker like any other and writes to the run folder itself, which must be on a disk that all
 nodes see under one path. News come back as a stream; a lost actor or node is a death like that of a
 process: its slot gets a new actor, its unfinished samples are attacked again.
 
@@ -10,18 +10,19 @@ process: its slot gets a new actor, its unfinished samples are attacked again.
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from durometer.errors import extra
 from durometer.study.backends import ONE_THREAD, Handle
 from durometer.study.messages import Event, Task
+from durometer.study.worker import Worker
 
 PATIENCE_SECONDS = 60.0  # between looks at actors without news
 
@@ -29,7 +30,7 @@ PATIENCE_SECONDS = 60.0  # between looks at actors without news
 class RayActors:
     """Slots on a Ray cluster."""
 
-    def __init__(self, run: Path, device: str, workers: int, memory_bytes: int) -> None:
+    def __init__(self, worker: Worker, device: str, slots: int, memory_bytes: int) -> None:
         ray = _ray()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self.owns_cluster = not ray.is_initialized()
@@ -39,12 +40,12 @@ class RayActors:
             local: dict[str, Any] = {}
             if not address:
                 self.scratch = tempfile.mkdtemp(prefix="ray-")  # short: sockets in it have long names
-                local = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": self.scratch}
+                local = {"num_cpus": slots, "include_dashboard": False, "_temp_dir": self.scratch}
             handler = signal.getsignal(signal.SIGTERM)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
             if handler not in (signal.SIG_DFL, None):  # Ray puts its own in the place of ours
                 signal.signal(signal.SIGTERM, handler)
-        self.ray, self.run, self.device, self.slots = ray, run.resolve(), device, workers
+        self.ray, self.worker, self.slots = ray, pickle.dumps(worker), slots
         gpus = 1 if device.startswith("cuda") else 0
         # Memory is what the scheduler reserves on a node, so that it does not pack too many actors.
         self.make_actor = ray.remote(num_cpus=1, num_gpus=gpus, memory=memory_bytes)(Actor).remote
@@ -54,7 +55,7 @@ class RayActors:
     def submit(self, slot: int, task: Task) -> None:
         """Send the task to the slot's actor, which is started when it is first needed, or was lost."""
         if slot not in self.actors:
-            self.actors[slot] = self.make_actor(str(self.run), self.device, ONE_THREAD)
+            self.actors[slot] = self.make_actor(self.worker, ONE_THREAD)
         method = self.actors[slot].do.options(num_returns="streaming")
         self.streams[method.remote(task.encode())] = slot
 
@@ -90,19 +91,17 @@ class RayActors:
 
 
 class Actor:
-    """A workshop in an actor; its news are a generator."""
+    """A worker in an actor; its news are a generator."""
 
-    def __init__(self, run: str, device: str, environment: dict[str, str]) -> None:
+    def __init__(self, worker: bytes, environment: dict[str, str]) -> None:
         os.environ.update(environment)
-        from durometer.study.worker import Workshop
-
-        self.workshop = Workshop(Path(run), device)
+        self.worker: Worker = pickle.loads(worker)
 
     def do(self, line: bytes) -> Iterator[bytes]:
         """Do one encoded task and yield its encoded events, the last of which ends it."""
         news: queue.SimpleQueue[Event] = queue.SimpleQueue()
         task = Task.decode(line)
-        threading.Thread(target=self.workshop.do, args=(task, news.put), daemon=True).start()
+        threading.Thread(target=self.worker.do, args=(task, news.put), daemon=True).start()
         while True:
             event = news.get()
             yield event.encode()

@@ -73,14 +73,14 @@ class Session:
 
     def _backend(self, lock_descriptor: int) -> Backend:
         workers, _ = choose_workers(self.machine, self.config)
+        folder, device = self.folder, self.machine.device
         if self.machine.backend == "in-process":
-            return InProcess(Workshop(self.folder, self.machine.device))
+            return InProcess(Workshop(folder, device))
         if self.machine.backend == "ray":
             from durometer.study.ray_backend import RayActors
 
-            return RayActors(self.folder, self.machine.device, workers, worker_bytes(self.config))
-        workshop, log = Workshop(self.folder, self.machine.device), self.folder / "log"
-        return Processes(workshop, self.machine.device, workers, log, lock_descriptor)
+            return RayActors(Workshop(folder.resolve(), device), device, workers, worker_bytes(self.config))
+        return Processes(Workshop(folder, device), device, workers, folder / "log", lock_descriptor)
 
     def _note_complete(self, sources: Mapping[str, str]) -> None:
         record = {
