@@ -26,13 +26,6 @@ def test_a_clearly_worse_variant_fails_with_its_numbers(studied: RunView) -> Non
     assert all(c.low > 5.0 for c in worse)
 
 
-def test_generous_limits_pass_even_strictly(studied: RunView) -> None:
-    checks = check_run(studied, {"asr": 60.0, "accuracy": 20.0, "robust_accuracy": 60.0}, 0.95)
-    assert {c.verdict for c in checks} == {"within"}
-    assert passed(checks, strict=True)
-    assert {c.measure for c in checks} == {"asr", "accuracy", "robust_accuracy"}
-
-
 def test_a_small_study_is_undecided_which_only_strict_refuses() -> None:
     checks = check_run(build_view(samples=30, variants=3), {"accuracy": 1.0}, 0.95)
     verdicts = {c.verdict for c in checks}

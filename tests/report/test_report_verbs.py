@@ -58,6 +58,7 @@ def test_gate_passes_within_generous_limits(invoke) -> None:
     assert record["passed"] is True
     assert record["limits"] == {"asr": 60, "accuracy": 30, "robust_accuracy": 60}
     assert {c["verdict"] for c in record["checks"]} == {"within"}
+    assert {c["measure"] for c in record["checks"]} == {"asr", "accuracy", "robust_accuracy"}
 
 
 def test_compare_prints_and_gives_json(invoke) -> None:

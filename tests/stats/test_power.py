@@ -108,6 +108,12 @@ def test_the_verb_answers_in_words_and_in_json():
     assert json.loads(inverse.stdout)["detectable_points"] == pytest.approx(5, abs=0.01)
 
 
-def test_the_verb_refuses_the_impossible_in_a_sentence(capsys):
-    for options in (["--base", "99"], ["--discordance", "3"], ["--power", "1.5"]):
-        assert CliRunner().invoke(app, ["power", *options]).exit_code == 2
+def test_the_verb_refuses_the_impossible_in_a_sentence():
+    for options, words in (
+        (["--base", "99"], "cannot rise by 5 points"),
+        (["--discordance", "3"], "impossible with a discordance of 0.03"),
+        (["--power", "1.5"], "power 1.5 is outside 0 to 1"),
+    ):
+        said = CliRunner().invoke(app, ["power", *options])
+        assert said.exit_code == 2
+        assert words in said.output
