@@ -9,13 +9,12 @@ study, does not, the sentence says so in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from durometer.report.tables import Record
 from durometer.report.words import attack_name, interval, listing, measure_of, number, probability, ratio
 from durometer.stats.across import UNION
 
-Record = Mapping[str, Any]
 SHOWN = 3  # detected differences that a sentence spells out; the table holds all
 
 

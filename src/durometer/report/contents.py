@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from durometer.report import words
 from durometer.report.curves import budget_table
 from durometer.report.efficiency import efficiency_table
 from durometer.report.heat import transfer_table
 from durometer.report.ranking import ranks_table
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, ratio_cell, text_columns
-
-Record = Mapping[str, Any]
-
+from durometer.report.tables import (
+    Cell,
+    Column,
+    Record,
+    Table,
+    estimate_cell,
+    number_cell,
+    ratio_cell,
+    text_columns,
+)
 
 GRID = (
     "robust_accuracy",

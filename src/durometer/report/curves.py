@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, text_columns
+from durometer.report.tables import Cell, Column, Record, Table, estimate_cell, number_cell, text_columns
 
-Record = Mapping[str, Any]
 WIDTH, HEIGHT = 860, 400
 
 

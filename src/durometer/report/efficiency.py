@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from durometer.report import words
-from durometer.report.tables import Cell, Column, Table, ratio_cell
-
-Record = Mapping[str, Any]
+from durometer.report.tables import Cell, Column, Record, Table, ratio_cell
 
 COLUMNS = (
     Column("size_bytes", "On disk", "Bytes of the weights on disk"),

@@ -6,9 +6,8 @@ A figure is the page's own picture with the light theme's colours written into i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from durometer.report.contents import all_tables
 from durometer.report.curves import budget_charts
@@ -17,9 +16,7 @@ from durometer.report.frontier import frontiers
 from durometer.report.heat import transfer_charts
 from durometer.report.html import asset
 from durometer.report.ranking import rank_charts
-from durometer.report.tables import to_csv, to_latex
-
-Record = Mapping[str, Any]
+from durometer.report.tables import Record, to_csv, to_latex
 
 
 def write_exports(results: Record, folder: Path) -> list[Path]:

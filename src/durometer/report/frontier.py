@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import SERIES, Scale, axes, mark, padded_log, svg, symbol, tag
+from durometer.report.tables import Record
 
-Record = Mapping[str, Any]
 WIDTH, HEIGHT = 860, 470
 AXES = {
     "size": ("size_bytes", "Size on disk (logarithmic)", words.size),

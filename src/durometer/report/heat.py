@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import mark, svg, tag
-from durometer.report.tables import Cell, Column, Table, estimate_cell, number_cell, text_columns
+from durometer.report.tables import Cell, Column, Record, Table, estimate_cell, number_cell, text_columns
 
-Record = Mapping[str, Any]
 HEIGHT, TOP = 54, 62
 
 

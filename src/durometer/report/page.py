@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 from markupsafe import Markup, escape
@@ -24,9 +23,7 @@ from durometer.report.frontier import frontiers, legend
 from durometer.report.heat import transfer_charts
 from durometer.report.html import allowed, asset, environment
 from durometer.report.ranking import rank_charts
-from durometer.report.tables import to_csv, to_latex
-
-Record = Mapping[str, Any]
+from durometer.report.tables import Record, to_csv, to_latex
 
 
 def render_page(results: Record, outcomes: pl.DataFrame) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
 from durometer.report import words
 from durometer.report.charts import Scale, mark, svg, symbol, tag
-from durometer.report.tables import Cell, Column, Table, number_cell, text_columns
+from durometer.report.tables import Cell, Column, Record, Table, number_cell, text_columns
 
-Record = Mapping[str, Any]
 WIDTH, TOP, STEP = 860, 74, 24
 
 

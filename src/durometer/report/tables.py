@@ -14,6 +14,8 @@ from typing import Any
 
 from durometer.report import words
 
+Record = Mapping[str, Any]  # results.json, or a part of it
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -69,7 +71,7 @@ def ratio_cell(text: str, value: float, ratio: float | None) -> Cell:
     return Cell(text, value, words.ratio(ratio) if ratio is not None else "")
 
 
-def estimate_cell(key: str, estimate: Mapping[str, Any] | None) -> Cell:
+def estimate_cell(key: str, estimate: Record | None) -> Cell:
     """Return measure ``key`` with its interval."""
     if estimate is None or estimate["value"] is None:
         return Cell(words.DASH)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from durometer.report import words
 from durometer.report.contents import comparisons_table, grid_table, variants_table
-from durometer.report.tables import Cell, Table
+from durometer.report.tables import Cell, Record, Table
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod, RenderableType
     from rich.text import Text
 
-Record = Mapping[str, Any]
 VARIANT_COLUMNS = ("variant", "accuracy", "floor", "size", "latency")
 GRID_COLUMNS = ("variant", "attack", "robust_accuracy", "asr", "amq_success", "icr", "tcr", "aed")
 VERSUS_COLUMNS = (
