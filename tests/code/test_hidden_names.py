@@ -15,6 +15,12 @@ RENAMES = [
     # Go: the types of a signature do not see its parameters, nor does a statement see a later declaration.
     ("go", "func f(node *node) (r node) { node.x() }", "node", "func f(Q *node) (r node) { Q.x() }"),
     ("go", "func (t t) f(url url.URL) { url.x(t) }", "url", "func (t t) f(Q url.URL) { Q.x(t) }"),
+    (
+        "go",  # the grammar takes the first of ten names for a type
+        "func f(a, b, c, d, e, g, h, i, j, k int) { a.x() }",
+        "a",
+        "func f(Q, b, c, d, e, g, h, i, j, k int) { Q.x() }",
+    ),
     ("go", "func f(x int) { { g(x); type x int } }", "x", "func f(Q int) { { g(Q); type x int } }"),
     (
         "go",

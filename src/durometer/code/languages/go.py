@@ -72,7 +72,7 @@ class _Go(Lexical):
             self.declare(leaf, Role.FUNCTION_NAME, self.root)
         elif kind in ("var_spec", "const_spec") and field == "name":
             self.declare(leaf, Role.LOCAL, visible_from=tree.ends[parent])
-        elif kind in _PARAMETERS and field == "name":
+        elif kind in _PARAMETERS and (field == "name" or self._is_misread(leaf, parent)):
             self.declare(leaf, Role.PARAMETER, visible_from=self._body(leaf))
         elif kind == "expression_list" and self._declaring(parent):
             self.declare(leaf, Role.LOCAL, visible_from=self._visible_from(parent))
@@ -94,6 +94,14 @@ class _Go(Lexical):
                 value = own if own >= 0 else value
         elif kind == "return_statement" and tree.stops[node] == node + 2:
             self.bare.append(node)
+
+    def _is_misread(self, leaf: int, declaration: int) -> bool:
+        """Say whether the grammar took a name for a type, as in lists of ten: all are named, or none."""
+        tree = self.tree
+        if tree.kinds[leaf] != "type_identifier" or tree.child(declaration, "name") >= 0:
+            return False
+        siblings = tree.children(tree.parents[declaration])
+        return any(tree.kinds[other] in _PARAMETERS and tree.child(other, "name") >= 0 for other in siblings)
 
     def _of_receiver(self, holder: int) -> bool:
         """Say whether a type stands in the brackets of a method's receiver: it is declared there."""
