@@ -97,6 +97,11 @@ def save_masked_lm(network: MaskedNetwork, tokenizer: Tokenizer, folder: Path) -
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
+def damage_of(seed: int, step: int) -> torch.Generator:
+    """Return what ``corrupt`` draws from in this step, on the CPU: the same numbers on every device."""
+    return torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
+
+
 def corrupt(ids: Tensor, mask: Tensor, vocabulary: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return (corrupted ids, targets), both [rows, length]; targets are −100 where nothing was chosen."""
     chosen = (torch.rand(ids.shape, generator=rng) < 0.15) & (mask == 1) & (ids >= len(SPECIAL_TOKENS))
@@ -129,8 +134,7 @@ def pretrain(
 
     def loss_at(step: int) -> Tensor:
         ids, mask = pad_rows([rows[i] for i in batches.at(step)], 1)
-        rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
-        drawn = corrupt(ids, mask, tokenizer.get_vocab_size(), rng)  # on the CPU: the same on every device
+        drawn = corrupt(ids, mask, tokenizer.get_vocab_size(), damage_of(seed, step))
         ids, mask, corrupted, targets = (tensor.to(device) for tensor in (ids, mask, *drawn))
         if isinstance(network, LanguageModel):
             return network.loss(ids, corrupted, mask, pad=1)

@@ -17,14 +17,14 @@ from torch.nn import functional
 
 from durometer.corpora.base import Corpus
 from durometer.errors import InputError
-from durometer.rng import derived_seed, stream
+from durometer.rng import derived_seed
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, like_lengths, pad_rows
 from durometer.victims.generation import GeneratorNetwork, GeneratorSpec, GeneratorVictim
 from durometer.victims.loop import Progress, optimise, silent
 from durometer.victims.plbart import ready_to_copy
 from durometer.victims.presets import EncoderPreset, TrainConfig
-from durometer.victims.pretrain import IGNORED, corrupt, pretraining_plan
+from durometer.victims.pretrain import IGNORED, corrupt, damage_of, pretraining_plan
 from durometer.victims.text import Framing
 from durometer.victims.tokenizer import snippets, train_tokenizer
 from durometer.victims.train import fine_tuning_plan
@@ -90,8 +90,8 @@ def learn_to_copy(
     def loss_at(step: int) -> Tensor:
         batch = batches.at(step)
         ids, mask = pad_rows([rows.codes[i] for i in batch], rows.pad)
-        rng = torch.Generator().manual_seed(int(stream(seed, "mask", str(step)).integers(2**62)))
-        return rows.loss(victim.network, batch, corrupt(ids, mask, size, rng)[0].to(rows.device))
+        read, _ = corrupt(ids, mask, size, damage_of(seed, step))
+        return rows.loss(victim.network, batch, read.to(rows.device))
 
     optimise(
         victim.network,
