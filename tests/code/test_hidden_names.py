@@ -154,6 +154,76 @@ RENAMES = [
         None,
     ),
     ("javascript", "define(function(require) { return require('x'); })", "require", None),
+    # C and C++: constants and parameters that are seen later or farther out than they look.
+    (
+        "c",
+        "int f(int A) { { struct { enum { A = 3 } k; } s; return A; } }",
+        "A",
+        "int f(int Q) { { struct { enum { A = 3 } k; } s; return A; } }",
+    ),
+    (
+        "c",
+        "int f(int A) { { enum { A = sizeof(A) }; return A; } }",
+        "A",
+        "int f(int Q) { { enum { A = sizeof(Q) }; return A; } }",
+    ),
+    (
+        "c",
+        "char p[7]; int f(void) { int (*p)[sizeof(p)]; return sizeof *p; }",
+        "p",
+        "char p[7]; int f(void) { int (*Q)[sizeof(p)]; return sizeof *Q; }",
+    ),
+    ("c", "int f(int n[n]) { return n[0]; }", "n", None),
+    (
+        "c",
+        "int g; int f(g, b) char b[sizeof(g)]; char g; { return sizeof(g) + b[0]; }",
+        "g",
+        "int g; int f(Q, b) char b[sizeof(g)]; char Q; { return sizeof(Q) + b[0]; }",
+    ),
+    ("c", "int f(int foo) { void *p = &&foo; goto *p; foo: return foo; }", "foo", None),
+    ("c", "int f(int foo) { void *p = &&foo; goto *p; foo: return foo; }", "p", None),
+    ("c", "#define V(n) v_##n\nint f(int v_a) { return V(a) + v_a; }", "v_a", None),
+    ("c", 'int f(int i) { _Pragma("omp parallel for private(i)") for (;;) g(i); }', "i", None),
+    ("c", "int f(int x) { // \\ \n x = 5;\n return x; }", "x", None),
+    ("cpp", "int f() { static int x; struct D : B { int g() { return x; } }; return x; }", "x", None),
+    ("cpp", "int f(int x) { { union { int x; float g; }; x = 3; return x; } }", "x", None),
+    (
+        "cpp",
+        "struct S { int x; int f() { return [x = 1, y = x] { return x + y; }(); } };",
+        "x",
+        "struct S { int x; int f() { return [Q = 1, y = x] { return Q + y; }(); } };",
+    ),
+    ("cpp", "int f(int x) { enum class E { x }; using enum E; return (int) x; }", "x", None),
+    # Java: loops whose variable their right side does not see, types, records, code in comments and strings.
+    ("java", "void f() { for (String x : x) g(x); }", "x", "void f() { for (String Q : x) g(Q); }"),
+    ("java", "record R(int x) { R(int x) { this.x = x; } }", "x", None),
+    (
+        "java",
+        "record R(int x) { R(int x, int y) { this(x); } }",
+        "x",
+        "record R(int x) { R(int Q, int y) { this(Q); } }",
+    ),
+    (
+        "java",
+        "class T { class B { private int x; } T f(int x) { return new B() { int g() { return x; } }; } }",
+        "x",
+        None,
+    ),
+    (
+        "java",
+        "class T { int f(int T) { return T.this.x + T.super.g() + T; } }",
+        "T",
+        "class T { int f(int Q) { return T.this.x + T.super.g() + Q; } }",
+    ),
+    (
+        "java",
+        "class T { class B {} T f(int x) { class B { int x; } return new B() { int g() { return x; } }; } }",
+        "x",
+        None,
+    ),
+    ("java", "int f(int x) { // \\u000a x = 5;\n return x; }", "x", None),
+    ("java", "int f(int x) { // \r x = 5;\n return x; }", "x", None),
+    ("java", 'String f(String x) { return "\\u0022 + x + \\u0022" + x; }', "x", None),
 ]
 
 
@@ -245,6 +315,10 @@ BROKEN = [
         "int f(int a) { { enum B { C }; return B::C + a; } }",
         "int f(int B) { { enum B { C }; return B::C + B; } }",
     ),
+    ("c", "int f(int a) { return a; }", "int f(int __COUNTER__) { return __COUNTER__; }"),
+    ("c", "int f(int a) { return a; }", "int f(int _Float128) { return _Float128; }"),
+    ("c", "int f(int a) {\n a++;\n return a; }", "int f(int a) { // \\ \n a++;\n return a; }"),
+    ("java", "int f(int a) { return a; }", "int f(int a) { // \\u000a a++;\n return a; }"),
 ]
 
 

@@ -216,7 +216,7 @@ class _Comparison:
             self._fault(Reason.TOKEN_CHANGE, new.start, f"{old.text!r} became {new.text!r}")
         elif language.is_reserved(new.text):
             self._fault(Reason.RESERVED_WORD, new.start, f"{new.text!r} is a reserved word")
-        elif not language.is_legal(new.text):
+        elif not language.is_legal(new.text) or new.text.startswith(language.unusable_prefixes):
             spelled = new.text.replace("_", "").isalnum()
             reason = Reason.ILLEGAL_NAME if spelled else Reason.TOKEN_CHANGE
             self._fault(reason, new.start, f"{old.text!r} became {new.text!r}")

@@ -43,6 +43,11 @@ _MEMBER_MACROS = re.compile(
     r"Q?(?:LIST|TAILQ|SLIST|STAILQ|SIMPLEQ|CIRCLEQ)_[A-Z_]+|h?list_\w*entry\w*|container_of\w*|(?:__builtin_)?offsetof"
     r"|DO_UPCAST|FIELD_OFFSET|CONTAINING_RECORD"
 )
+_PRAGMA = re.compile(rb'\b_Pragma\s*\(\s*("(?:\\.|[^"\\])*")')
+_ADDRESS_OF_LABEL = re.compile(rb"(?:[=(,{?:]|\breturn)\s*&&\s*(\w+)")
+# Compilers take these for the end of a line that goes on, grammars do not.
+_CONTINUED = re.compile(rb"(?:\\[ \t\f\v]+|\?\?/[ \t\f\v]*)\r?\n")
+_PASTES = re.compile(r"##(?!\s*__VA_ARGS__)")
 _SPLIT = re.compile(rb"\w\\\r?\n\w|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}")
 _UNRESOLVED = frozenset({"attribute_specifier", "attribute_declaration", "ms_declspec_modifier", "attribute"})
 
@@ -62,7 +67,8 @@ class CFamily(Lexical):
     )
     shares = frozenset({("compound_statement", "function_definition")})
     members = frozenset({"field_declaration_list"})
-    declares: ClassVar[Roles] = {("enumerator", "name"): Role.FIELD}
+    has_classes: ClassVar[bool] = False
+    declares: ClassVar[Roles] = {}
     plain: ClassVar[Roles] = {
         ("macro_type_specifier", "name"): Role.MACRO,
         ("gnu_asm_output_operand", "symbol"): Role.LABEL,
@@ -74,6 +80,7 @@ class CFamily(Lexical):
         super().__init__(tree)
         self.macros: dict[str, tuple[str, str]] = {}
         self.directives: set[int] = set()
+        self.labels: set[str] = set()
 
     def opens_here(self, node: int, kind: str) -> bool:
         """Parameters of the function that is being defined belong to its body's scope."""
@@ -104,6 +111,10 @@ class CFamily(Lexical):
             uses[leaf] = Use(Role.CALLED_METHOD if called else Role.FIELD)
         elif leaf_kind == "statement_identifier":
             uses[leaf] = Use(Role.LABEL)
+            if kind == "labeled_statement":
+                self.labels.add(tree.text(leaf))
+        elif kind == "enumerator" and tree.fields[leaf] == "name":
+            self._declare_enumerator(leaf)
         elif leaf_kind == "type_identifier" and kind in TAGS:
             uses[leaf] = Use(Role.TYPE)
         elif leaf in self.directives or (kind in _MACRO_PLACES and self._is_directive(leaf)):
@@ -112,10 +123,20 @@ class CFamily(Lexical):
         elif self._in_attribute(leaf):
             uses[leaf] = Use(Role.MACRO)
             self.resolution.veto(tree.text(leaf), "an attribute names it")
-        elif kind == "parameter_list":
-            self.declare(leaf, Role.PARAMETER)
+        elif kind == "parameter_list":  # of a K&R definition: seen in the body, and after its declaration
+            body = tree.child(self._definition_of(parent), "body") if self._definition_of(parent) >= 0 else -1
+            self.declare(leaf, Role.PARAMETER, visible_from=tree.starts[body] if body >= 0 else None)
         elif not self._declarator(leaf):
             super().classify(leaf)
+
+    def _declare_enumerator(self, leaf: int) -> None:
+        """Declare a constant after its value, in C outside the ``struct`` that its enumeration stands in."""
+        scope = self.scope_at[leaf]
+        while not self.has_classes and self.scopes.kinds[scope] == "field_declaration_list":
+            scope = self.scopes.parents[scope]
+        local = scope != self.root and self.scopes.kinds[scope] not in self.members
+        end = self.tree.ends[self.tree.parents[leaf]] if local else None
+        self.declare(leaf, Role.FIELD, scope, visible_from=end)
 
     def _is_directive(self, leaf: int) -> bool:
         """Say whether a name stands in a directive itself, not in the code that it guards."""
@@ -149,13 +170,10 @@ class CFamily(Lexical):
     ) -> None:
         """Declare a name that is seen after its declarator: in ``int n[n]`` the size is another ``n``."""
         tree, node = self.tree, leaf
-        while (
-            visible_from is None
-            and role is Role.LOCAL
-            and tree.kinds[tree.parents[node]] == "array_declarator"
-        ):
+        while tree.kinds[tree.parents[node]] in _DECLARATORS - {"init_declarator"}:
             node = tree.parents[node]
-        if node != leaf and scope is None and self.scope_at[leaf] != self.root:
+        inside = visible_from is None and scope is None and self.scope_at[leaf] != self.root
+        if node != leaf and inside and role in RENAMEABLE_ROLES:
             visible_from = tree.ends[node]
         super().declare(leaf, role, scope, visible_from)
 
@@ -214,6 +232,7 @@ class CFamily(Lexical):
         """Keep arguments of stringifying macros; find the snippet's own function."""
         tree = self.tree
         self._keep_arguments()
+        self._keep_hidden()
         if _SPLIT.search(tree.data) and self._is_split():
             self.resolution.veto_all = "a name is split over lines or spelled with an escape"
         bound = {binding.name for binding in self.resolution.bindings if binding.role in RENAMEABLE_ROLES}
@@ -223,6 +242,25 @@ class CFamily(Lexical):
         found = [node for node in tree.children(0) if tree.kinds[node] == "function_definition"]
         if len(found) == 1:
             self._own_name(found[0])
+
+    def _keep_hidden(self) -> None:
+        """Keep names of pragmas in strings, of labels whose address is taken, and what macros paste."""
+        tree, uses = self.tree, self.resolution.uses
+        for pragma in _PRAGMA.findall(tree.data):
+            for word in re.findall(r"\w+", pragma.decode("utf-8", "replace")):
+                self.resolution.veto(word, "a pragma names it")
+        for found in _ADDRESS_OF_LABEL.finditer(tree.data) if self.labels else ():
+            name = found[1].decode("utf-8", "replace")
+            if name in self.labels:
+                self.resolution.veto(name, "the address of a label")
+        for leaf, use in uses.items() if b"goto" in tree.data else ():
+            jumps = use.role is Role.LABEL and tree.kinds[tree.parents[leaf]] == "goto_statement"
+            if jumps and tree.text(leaf) not in self.labels:  # ``goto *p`` after a repair
+                self.resolution.veto(tree.text(leaf), "a computed goto may name it")
+        if any(map(_PASTES.search, (value for _, value in self.macros.values()))):
+            self.resolution.veto_all = "a macro pastes names together"
+        elif _CONTINUED.search(tree.data):
+            self.resolution.veto_all = "a line goes on that does not look so"
 
     def _is_split(self) -> bool:
         """Say whether a name, and not a macro's body or a literal, is split over lines or escaped."""
@@ -287,9 +325,15 @@ class CFamily(Lexical):
                     return
 
 
+def continued_lines(tree: SyntaxTree) -> list[tuple[str, int]]:
+    """List lines that go on unseen: in a comment that ends so, the next line is no code."""
+    return [("line goes on", len(found[0])) for found in _CONTINUED.finditer(tree.data)]
+
+
 C_RESERVED = """
 auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+_Float16 _Float32 _Float64 _Float128 _Float32x _Float64x _Float128x _BitInt
 _Alignas _Alignof _Atomic _Bool _Complex _Decimal128 _Decimal32 _Decimal64 _Generic _Imaginary _Noreturn
 _Static_assert _Thread_local alignas alignof bool constexpr false nullptr static_assert thread_local true
 typeof typeof_unqual asm NULL EOF errno INFINITY NAN HUGE_VAL linux unix
@@ -317,4 +361,5 @@ C = Language(
     extra_letters="$",
     unusable_prefixes=("__",),
     has_macros=True,
+    spells=continued_lines,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily
+from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily, continued_lines
 from durometer.code.languages.lexical import Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
@@ -23,6 +23,7 @@ class _Cpp(CFamily):
         "lambda_expression", "for_range_loop", "catch_clause", "if_statement", "while_statement",
         "switch_statement", "template_declaration", "namespace_definition", "enumerator_list",
     }  # fmt: skip
+    has_classes = True
     members = CFamily.members | {"namespace_definition", "template_declaration", "enumerator_list"}
     shares = frozenset(
         {
@@ -65,6 +66,8 @@ class _Cpp(CFamily):
         elif kind == "field_identifier" and self._declares_member(leaf):
             scope = self.scope_at[leaf]
             self.scopes.declare(scope, tree.text(leaf), leaf, Role.FIELD)
+            if self._is_spilled(leaf):
+                self.resolution.veto(tree.text(leaf), "a member of a union without a name is seen around it")
         elif kind == "type_identifier" and tree.kinds[parent] in TAGS and tree.child(parent, "body") >= 0:
             self.declare(leaf, Role.TYPE)  # one namespace with variables, unlike in C
         elif kind == "field_identifier" and self._is_pointer_to_member(leaf):
@@ -73,7 +76,8 @@ class _Cpp(CFamily):
             holder = tree.parents[tree_declarator(tree, leaf)]
             self._declare_in(holder, leaf, is_function=False)
         elif tree.kinds[parent] == "lambda_capture_initializer" and tree.fields[leaf] == "left":
-            self.declare(leaf, Role.LOCAL, visible_from=tree.ends[parent])
+            body = tree.child(tree.parents[tree.parents[parent]], "body")
+            self.declare(leaf, Role.LOCAL, visible_from=tree.starts[body] if body >= 0 else None)
         elif tree.kinds[parent] == "qualified_identifier" and tree.fields[leaf] == "name":
             if tree.kinds[tree.parents[parent]] == "using_declaration":
                 self.declare(leaf, Role.IMPORT)
@@ -86,6 +90,34 @@ class _Cpp(CFamily):
             self.resolution.uses[leaf] = Use(Role.TYPE if kind == "type_identifier" else role)
         else:
             super().classify(leaf)
+
+    def visit(self, node: int, kind: str) -> None:
+        """Keep all names where an enumeration's constants are brought in."""
+        if kind == "using_declaration" and any(
+            self.tree.kinds[c] == "enum" for c in self.tree.children(node)
+        ):
+            self.resolution.veto_all = "constants of an enumeration are brought into scope"
+        super().visit(node, kind)
+
+    def lookup(self, leaf: int) -> int:
+        """Resolve outwards; a base class on the way may have a member that hides a local."""
+        number, scopes = super().lookup(leaf), self.scopes
+        if number != FREE and self.resolution.bindings[number].role in RENAMEABLE_ROLES:
+            scope, stop = self.scope_at[leaf], self.resolution.bindings[number].scope
+            while scope not in (stop, FREE):
+                holder = self.tree.parents[scopes.nodes[scope]]
+                kinds = map(self.tree.kinds.__getitem__, self.tree.children(holder) if holder >= 0 else ())
+                if scopes.kinds[scope] == "field_declaration_list" and "base_class_clause" in kinds:
+                    self.resolution.veto(self.tree.text(leaf), "a base class may have a member of that name")
+                scope = scopes.parents[scope]
+        return number
+
+    def _is_spilled(self, leaf: int) -> bool:
+        """Say whether a member belongs to a union or struct without a name or variable of its own."""
+        tree = self.tree
+        body = tree.parents[tree.parents[tree_declarator(tree, leaf)]]
+        holder = tree.parents[body]
+        return tree.child(holder, "name") < 0 and tree.child(tree.parents[holder], "declarator") < 0
 
     def after(self) -> None:
         """Record locals that shadow a template parameter: an error in C++."""
@@ -165,4 +197,5 @@ CPP = Language(
     extra_letters="$",
     unusable_prefixes=("__",),
     has_macros=True,
+    spells=continued_lines,
 )

@@ -8,6 +8,7 @@ outside the statement that binds it. Records' components, fields and enum consta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -47,6 +48,14 @@ _FIELDLESS = frozenset(
 )  # fmt: skip
 
 
+# What ends comments and strings for a compiler and not for the grammar (JLS 3.3, 3.4).
+_HIDES_CODE = re.compile(rb"(?<!\\)(?:\\\\)*\\u+00(?:0[aAdD]|2[27aAfF]|5[cC])|//[^\r\n]*\r(?!\n)")
+
+
+def _hidden_code(tree: SyntaxTree) -> list[tuple[str, int]]:
+    return [(found[0].decode("utf-8", "replace"), 0) for found in _HIDES_CODE.finditer(tree.data)]
+
+
 class _Java(Lexical):
     names = frozenset({"identifier", "type_identifier"})
     opens = _CLASS_BODIES | {
@@ -61,7 +70,6 @@ class _Java(Lexical):
         ("formal_parameter", "name"): Role.PARAMETER,
         ("catch_formal_parameter", "name"): Role.LOCAL,
         ("resource", "name"): Role.LOCAL,
-        ("enhanced_for_statement", "name"): Role.LOCAL,
         ("inferred_parameters", None): Role.PARAMETER,
         ("lambda_expression", "parameters"): Role.PARAMETER,
         ("instanceof_expression", "name"): Role.LOCAL,
@@ -106,6 +114,10 @@ class _Java(Lexical):
             self.resolution.uses[leaf] = Use(Role.TYPE)
         elif kind == "labeled_statement" and leaf == parent + 1:
             self.resolution.uses[leaf] = Use(Role.LABEL)
+        elif kind == "enhanced_for_statement" and field == "name":  # not seen by what it runs over
+            self.declare(leaf, Role.LOCAL, visible_from=tree.ends[tree.child(parent, "value")])
+        elif field == "object" and self._is_qualifier(leaf, parent):
+            self.resolution.uses[leaf] = Use(Role.TYPE)
         elif kind == "method_reference" and leaf != parent + 1:
             self.resolution.uses[leaf] = Use(Role.CALLED_METHOD)
         else:
@@ -114,8 +126,33 @@ class _Java(Lexical):
             ):
                 self.patterns.append(leaf)
             if kind in _CLASSES and field == "name" and kind != "enum_constant":
-                self.classes.setdefault(tree.text(leaf), parent)
+                name = tree.text(leaf)
+                self.classes[name] = -1 if name in self.classes else parent
             super().classify(leaf)
+
+    def _is_qualifier(self, leaf: int, parent: int) -> bool:
+        """Say whether ``T`` is a type although a variable has its name: in ``T.this`` and ``T.super.m()``."""
+        kinds = self.tree.kinds
+        return any(kinds[c] in ("this", "super") for c in self.tree.children(parent) if c > leaf)
+
+    def _is_private(self, number: int) -> bool:
+        tree, leaves = self.tree, self.resolution.bindings[number].leaves
+        field = tree.parents[tree.parents[leaves[0]]] if leaves else -1
+        return field >= 0 and any(tree.kinds[c] == "private" for c in range(field, leaves[0]))
+
+    def _keep_components(self) -> None:
+        """Keep parameters of a record's canonical constructor: they must be called like its components."""
+        tree = self.tree
+        for node, kind in enumerate(tree.kinds):
+            record = tree.parents[tree.parents[node]] if kind == "constructor_declaration" else -1
+            if record >= 0 and tree.kinds[record] == "record_declaration":
+                names, own = self._parameters(record), self._parameters(node)
+                for name in own if names == own else ():
+                    self.resolution.veto(name, "a record's component has that name")
+
+    def _parameters(self, node: int) -> list[str]:
+        tree, holder = self.tree, self.tree.child(node, "parameters")
+        return [tree.text(tree.child(c, "name")) for c in tree.children(holder) if tree.child(c, "name") >= 0]
 
     def member_role(self, scope: int, role: Role) -> Role:
         """A statement sequence without a method around it has locals too."""
@@ -156,13 +193,16 @@ class _Java(Lexical):
             seen.add(owner)
             for supertype in self._supertypes(owner):
                 declared = self.classes.get(supertype)
-                if declared is None:
-                    known = known and supertype in _FIELDLESS
+                if declared is None or declared < 0:  # from elsewhere, or two have that name
+                    known = known and declared is None and supertype in _FIELDLESS
                     continue
                 todo.append(declared)
                 scope = self.inner.get(tree.child(declared, "body"))
-                if scope is not None and self.scopes.own(scope, name) != FREE:
-                    return True
+                number = FREE if scope is None else self.scopes.own(scope, name)
+                if number != FREE:
+                    if not self._is_private(number):
+                        return True
+                    known = False
         return False if known else None
 
     def _supertypes(self, owner: int) -> Iterator[str]:
@@ -213,6 +253,10 @@ class _Java(Lexical):
             mine = (other for other in leaves if max((p for p in bound if p < other), default=-1) == leaf)
             if any(other not in bound and self._unmatched(leaf, other) for other in mine):
                 self.resolution.veto(tree.text(leaf), "a pattern variable used where it need not match")
+        if "record_declaration" in tree.kinds:
+            self._keep_components()
+        if _HIDES_CODE.search(tree.data):
+            self.resolution.veto_all = "an escape or a line's end hides code in comments or strings"
         self._function_name()
 
     def _unmatched(self, pattern: int, use: int) -> bool:
@@ -309,4 +353,5 @@ JAVA = Language(
     resolve=_Java.resolve,
     extra_letters="$",
     wrappers=(("class X {", "\n}"),),
+    spells=_hidden_code,
 )
