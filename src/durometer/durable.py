@@ -44,8 +44,13 @@ def explained(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what, hint = HINTS.get(error.errno or 0, (error.strerror or str(error), ""))
-        raise StoreError(what, where=str(error.filename or path), hint=hint) from error
+        raise store_error(error, path) from error
+
+
+def store_error(error: OSError, path: Path | str = "") -> StoreError:
+    """Return what the system answered about a file in words; ``path`` where the system does not name it."""
+    what, hint = HINTS.get(error.errno or 0, (error.strerror or str(error), ""))
+    return StoreError(what, where=str(error.filename or path), hint=hint)
 
 
 def fsync_path(path: Path) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from durometer.attacks import campaign
 from durometer.cli import _attack_line, app
 from durometer.cli._attack_line import LiveLine
+from durometer.study.lock import RunLock
 
 VICTIM = """
 import os, signal
@@ -165,6 +166,15 @@ def test_names_are_counted_once_and_a_terminal_sees_it(folder, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal to rich
     assert "counting names" in attack("--out", "seen")[2]
     assert [len(samples) for samples in counted] == [4, 4]
+
+
+def test_one_attack_at_a_time_in_a_folder(folder):
+    (folder / "out").mkdir()
+    with RunLock(folder / "out"):
+        code, summary, complaint = attack()
+    assert (code, summary) == (1, None)
+    assert "another durometer is running in this folder" in complaint
+    assert attack()[0] == 0
 
 
 class Terminal:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +45,34 @@ def test_a_misspelt_verb_is_suggested() -> None:
     done = durometer("dmo")
     assert done.returncode == 2
     assert "Did you mean 'demo'?" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_gets_one_line_and_its_exit_code(tmp_path: Path, number: int, word: str) -> None:
+    study = tmp_path / "study.yaml"
+    os.mkfifo(study)  # the verb waits for what nobody writes
+    command = [sys.executable, "-m", "durometer", "run", study, "--dry-run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while True:
+        try:
+            writer = os.open(study, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            time.sleep(0.02)  # nobody reads yet
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == 128 + number
+    assert complaint == (f"durometer: {word}. Finished work is kept: run the same command again to resume.\n")
+
+
+def test_a_reader_that_went_away_a_full_disk_and_no_output_at_all_are_no_bugs() -> None:
+    code = "import sys; from durometer.__main__ import main; sys.argv[1:] = ['ls', 'attacks']; main()"
+    command = ["sh", "-c", '"$0" -c "$1" | :; "$0" -c "$1" > /dev/full; echo $?; "$0" -c "$1" >&-; echo $?']
+    done = subprocess.run([*command, sys.executable, code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "0"]
+    assert done.stderr.startswith("durometer: the disk is full\n")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_models
 
+from durometer.attacks.candidate_files import Candidates
+from durometer.attacks.candidates import MaskedLM
 from durometer.cli import main
+from durometer.code import Snippet
 from durometer.errors import InputError
 from durometer.victims.load import load_victim
 
@@ -55,6 +59,19 @@ def numbers(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return result
 
 
+def interrupted_after(count: int, asked: list[str]) -> Callable[[MaskedLM, Snippet], Candidates]:
+    """Return ``MaskedLM.substitutes`` with a Ctrl-C after ``count`` snippets, which go to ``asked``."""
+    real = MaskedLM.substitutes
+
+    def substitutes(model: MaskedLM, snippet: Snippet) -> Candidates:
+        if len(asked) == count:
+            raise KeyboardInterrupt
+        asked.append(snippet.snippet_id)
+        return real(model, snippet)
+
+    return substitutes
+
+
 def test_train_compress_eval(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,7 +88,17 @@ def test_train_compress_eval(
     assert full["accuracy"] > 0.8
     candidates = tmp_path / "candidates.jsonl.gz"
     options = ["--limit", "4", "--occurrences", "2", "--model", victim, "--out", candidates]
-    assert run(monkeypatch, "candidates", f"{data}#test", *options) == 0
+    asked: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskedLM, "substitutes", interrupted_after(2, asked))
+        assert run(monkeypatch, "candidates", f"{data}#test", *options) == 130
+    assert "Finished work is kept" in capsys.readouterr().err
+    assert not candidates.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskedLM, "substitutes", interrupted_after(99, asked))
+        assert run(monkeypatch, "candidates", f"{data}#test", *options) == 0
+    assert len(set(asked)) == len(asked) > 2  # none was asked for twice
+    assert not list(tmp_path.glob("candidates.*.unfinished"))
     options = ["--limit", "4", "--candidates", candidates, "--out", tmp_path / "attacked", "--json"]
     common = ["--victim", victim, "--task", "clone", "--data", f"{data}#test"]
     assert run(monkeypatch, "attack", *common, "--attack", "alert", *options) == 0

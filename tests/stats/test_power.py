@@ -65,6 +65,8 @@ def test_discordance_lies_between_the_difference_and_independence(base, differen
         lambda: Design(0.2, alpha=0),
         lambda: Design(0.2, cluster_size=0.5),
         lambda: Design(0.2, comparisons=0),
+        lambda: Design(0.2, cluster_size=math.inf),
+        lambda: Design(0.2, comparisons=10**20),
         lambda: samples_needed(0.3, Design(0.2)),
         lambda: samples_needed(0, Design(0.2)),
         lambda: expected_discordance(0.98, 0.05),

@@ -61,6 +61,9 @@ def test_a_killed_training_ends_with_the_same_bytes(tmp_path: Path) -> None:
                 break
             time.sleep(0.005)
         process.wait()
+    other = subprocess.run([*train(data, killed), "--seed", "1"], capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert "holds another training: seed changed" in other.stderr
     subprocess.run(train(data, killed), capture_output=True, check=True)
     for name in ("weights.safetensors", "tokenizer.json"):
         assert (killed / name).read_bytes() == (expected / name).read_bytes()

@@ -7,9 +7,6 @@ with one message and an exit code; a traceback always means a bug of ours.
 from __future__ import annotations
 
 import difflib
-import errno
-import os
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from durometer import __version__
-from durometer.errors import DurometerError, out_of_memory
+from durometer.cli._ending import explained_ending, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +38,6 @@ VERBS: dict[str, str] = {
     "ls": "List what durometer knows: attacks, compressions, tasks, …",
     "doctor": "Check this machine: versions, memory, compilers, numerics.",
 }
-# What a disk or a folder can do to any verb; anything else that reaches the top is a bug of ours.
-NO_BUGS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
 
 
 def _typer_app(function: Callable[..., Any], name: str, summary: str | None) -> Any:
@@ -75,39 +70,15 @@ class LazyGroup(TyperGroup):
             ctx.fail(f"No such verb {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)
 
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the options before the verb."""
+        with explained_ending(None):
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; explain what went wrong in a sentence and exit with the error's code."""
-        try:
+        with explained_ending(ctx):
             return super().invoke(ctx)
-        except DurometerError as error:
-            _complain(str(error))
-            raise SystemExit(error.exit_code) from None
-        except KeyboardInterrupt:
-            _complain("interrupted. Finished work is kept: run the same command again to resume.")
-            raise SystemExit(130) from None
-        except BrokenPipeError:
-            # The reader of our output (head, less) went away: not an error, and nobody left to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(141) from None
-        except OSError as error:
-            if error.errno not in NO_BUGS:
-                raise
-            from durometer.durable import HINTS
-
-            explanation = "{}. {}".format(*HINTS[error.errno])
-            _complain(f"{error.filename}: {explanation}" if error.filename else explanation)
-            raise SystemExit(1) from None
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            _complain("out of memory. Use fewer --workers, or a machine with more memory.")
-            raise SystemExit(1) from None
-
-
-def _complain(message: str) -> None:
-    sys.stdout.flush()
-    prefix = "\n" if sys.stderr.isatty() else ""
-    print(f"{prefix}durometer: {message}", file=sys.stderr, flush=True)
 
 
 app = typer.Typer(
@@ -136,4 +107,5 @@ def _root(
 
 def main() -> None:
     """Entry point of the ``durometer`` command."""
-    app(prog_name="durometer")
+    with listening():
+        app(prog_name="durometer")

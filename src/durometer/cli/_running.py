@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from durometer.cli._notes import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType
 
     from durometer.study.source import Source
 
@@ -46,7 +44,6 @@ def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None])
     from durometer.study.store import plan_in
     from durometer.study.upgrade import reasons
 
-    signal.signal(signal.SIGTERM, _terminate)
     config = StudyConfig.from_source(source)
     machine = on_a_device(machine_options(config.machine, **options))
     say(f"{config.name} in {folder}: {choose_workers(machine, config)[1]}")
@@ -71,9 +68,3 @@ def _print_table(folder: Path) -> None:
     from durometer.report import terminal_table
 
     Console().print(terminal_table(json.loads((folder / "results.json").read_text())))
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """End as a batch system wants it: at once, with one line and nothing lost."""
-    say("terminated. Finished work is kept: run the same command again to resume.")
-    raise SystemExit(128 + number)

@@ -10,8 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from durometer.attacks.candidate_files import Candidates
-    from durometer.attacks.candidates import MaskedLM
+    from durometer.attacks.candidate_files import Candidates, Source
     from durometer.types import Sample
 
 
@@ -30,10 +29,13 @@ def command(
 ) -> None:
     """Write a file of substitutes, one row per distinct snippet, for ``durometer attack --candidates``.
 
-    The file is complete or absent; the same data and model give the same bytes.
+    The file is complete or absent; the same data and model give the same bytes. Until it is complete, what is
+    done is kept in OUT.unfinished, where the same command goes on.
     """
+    import shutil
+
     from durometer.attacks.campaign import Campaign
-    from durometer.attacks.candidate_files import write_rows
+    from durometer.attacks.candidate_files import cached, write_rows
     from durometer.attacks.candidates import MaskedLM, SubstituteConfig
     from durometer.cli._notes import say
     from durometer.durable import explained
@@ -43,14 +45,17 @@ def command(
     campaign = Campaign(victim="", task=task, data=data, attack={"kind": "alert"}, limit=limit)
     samples = list({sample.snippet_id: sample for sample in campaign.samples}.values())
     source = MaskedLM.load(model, device=device, config=SubstituteConfig(occurrences_per_name=occurrences))
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    look_up = cached(source.substitutes, unfinished, source.fingerprint)
     with explained(out):
-        count = write_rows(out, _rows(source, samples))
+        count = write_rows(out, _rows(look_up, samples))
+        shutil.rmtree(unfinished, ignore_errors=True)
     say(f"{count} snippets, {source.forwards} model rows, written to {out}")
 
 
-def _rows(source: MaskedLM, samples: list[Sample]) -> Iterator[tuple[str, Candidates]]:
+def _rows(look_up: Source, samples: list[Sample]) -> Iterator[tuple[str, Candidates]]:
     from durometer.cli._progress import watched
     from durometer.code import parse
 
     for sample in watched(samples, "candidates"):
-        yield sample.snippet_id, source.substitutes(parse(sample.code, sample.language))
+        yield sample.snippet_id, look_up(parse(sample.code, sample.language))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +47,6 @@ def command(
     The weights repeat to the bit for the same seed, machine and number of threads.
     """
     import os
-    import shutil
     from dataclasses import replace
 
     import torch
@@ -69,8 +71,14 @@ def command(
     tell(corpus.notes)
     if samples is not None and "train" in corpus.splits:
         corpus = replace(corpus, splits={**corpus.splits, "train": corpus.splits["train"][:samples]})
-    work = out / "checkpoints"
-    with TrainingProgress() as progress:
+    asked: dict[str, Any] = {
+        "data": corpus.content_hash,
+        "task": task,
+        "checkpoint": checkpoint,
+        "seed": seed,
+    }
+    asked |= {"shape": shape.model_dump(mode="json"), "plan": plan.model_dump(mode="json")}
+    with _workplace(out, asked) as work, TrainingProgress() as progress:
         if checkpoint is None:
             kind = TASKS.get(task)()
             victim: SavedVictim = train_victim(
@@ -80,12 +88,38 @@ def command(
         else:
             fetch = {"allow_download": allow_download, "device": device}
             victim = _fine_tuned(checkpoint, corpus, plan, seed, work, progress, fetch)
-    probes = corpus.splits.get("test") or corpus.splits["valid"]
-    victim.save(out, probes=probes)
-    shutil.rmtree(work, ignore_errors=True)
+        victim.save(out, probes=corpus.splits.get("test") or corpus.splits["valid"])
     typer.echo(
         f"{out}: {victim.content_hash}. Next: durometer eval --victim {out} --task {task} --data {data}"
     )
+
+
+@contextmanager
+def _workplace(out: Path, asked: dict[str, Any]) -> Iterator[Path]:
+    """Give the folder of checkpoints, for one training at a time; it goes when the victim is saved.
+
+    Raises:
+        StoreError: another process trains here, or what another training left unfinished is here.
+
+    """
+    from durometer.durable import explained
+    from durometer.study.claim import claim
+    from durometer.study.lock import RunLock
+
+    work = out / "checkpoints"
+    with explained(work):
+        work.mkdir(parents=True, exist_ok=True)
+    with RunLock(work):
+        claim(work / "training.json", asked, "training", free=not any(work.glob("*.safetensors")))
+        try:
+            yield work
+        except BaseException:
+            if not any(work.glob("*.safetensors")):  # nothing to go on with: leave no trace
+                shutil.rmtree(work, ignore_errors=True)
+                with suppress(OSError):
+                    out.rmdir()
+            raise
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _fine_tuned(

@@ -42,10 +42,14 @@ class Design:
         _check_fraction("icc", self.icc)
         _check_fraction("alpha", self.alpha, open_ends=True)
         _check_fraction("power", self.power, open_ends=True)
-        if not self.cluster_size >= 1:
-            raise InputError(f"cluster size {self.cluster_size} is below 1")
+        if not 1 <= self.cluster_size < math.inf:
+            raise InputError(f"cluster size {self.cluster_size} is not 1 or more")
         if self.comparisons < 1:
             raise InputError(f"{self.comparisons} comparisons: at least 1 is needed")
+        if 1 - self.alpha / self.comparisons / 2 == 1:
+            raise InputError(
+                f"alpha {self.alpha:g} over {self.comparisons} comparisons is too small a number"
+            )
 
     @property
     def design_effect(self) -> float:

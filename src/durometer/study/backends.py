@@ -18,7 +18,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -102,7 +102,10 @@ class Processes:
             environment["CUDA_VISIBLE_DEVICES"] = names[slot % len(names)]
         if self.log is not None:
             self.log.mkdir(exist_ok=True)
-        with open(self.log / f"worker-{slot}.txt", "ab") if self.log else contextlib.nullcontext() as errors:
+        with (
+            open(self.log / f"worker-{slot}.txt", "ab") if self.log else contextlib.nullcontext() as errors,
+            _no_interrupts(),
+        ):
             worker = subprocess.Popen(
                 [sys.executable, "-m", "durometer.study.worker"],
                 stdin=subprocess.PIPE,
@@ -146,6 +149,16 @@ class Processes:
         for slot in list(self.workers):
             self._bury(slot)
         self.selector.close()
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, not even while they still import."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # they inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def _send(worker: subprocess.Popen[bytes], data: bytes) -> None:

@@ -20,9 +20,11 @@ from typing import Any
 from durometer.attacks.base import Tools
 from durometer.attacks.campaign import Campaign
 from durometer.durable import explained, write_atomically
-from durometer.errors import StoreError, VictimError
+from durometer.errors import VictimError
 from durometer.stats.frame import CellKey, to_frame
 from durometer.study.backends import Backend, InProcess, Processes
+from durometer.study.claim import claim
+from durometer.study.lock import RunLock
 from durometer.study.messages import Emit, Event, Task, revive
 from durometer.study.parts import Row, parquet_bytes, read_parts
 from durometer.study.worker import OUT_OF_MEMORY, Worker
@@ -69,7 +71,9 @@ class CampaignRun:
             out.mkdir(parents=True, exist_ok=True)
         self.campaign, self.out = campaign, out
         finished = self._finished()
-        self._claim(free=not finished)
+        asked = {name: value for name, value in asdict(campaign).items() if name not in NO_INFLUENCE}
+        # A campaign that finished no sample holds nothing; a longer one goes on where the shorter one ended.
+        claim(out / "campaign.json", asked, "campaign", free=not finished, may_differ="limit")
         self.samples = campaign.samples
         self.rows = [finished[sample.id] for sample in self.samples if sample.id in finished]
         self.missing = [sample for sample in self.samples if sample.id not in finished]
@@ -95,15 +99,22 @@ class CampaignRun:
         """Attack what is missing, in this process or in several, which need not live through it.
 
         Raises:
-            DurometerError: something named does not exist, the disk does not take it, or a process died.
+            DurometerError: something named does not exist, the disk does not take it, a process died,
+                or another process attacks here.
 
         """
         if not self.missing:
             return
         names = names or self.campaign.names()
+        with RunLock(self.out) as lock:
+            self._attack(workers, names, listen, lock.descriptor)
+
+    def _attack(self, workers: int, names: Tools, listen: Listener, lock_descriptor: int) -> None:
         worker = CampaignWorker(replace(self.campaign), names, self.missing, self.out / "parts")
         if workers > 1:
-            backend: Backend = Processes(worker, self.campaign.device, workers)
+            backend: Backend = Processes(
+                worker, self.campaign.device, workers, lock_descriptor=lock_descriptor
+            )
         else:
             backend = InProcess(worker)
             if self.campaign.device == "cpu":
@@ -164,24 +175,6 @@ class CampaignRun:
         summary = summarise(self.rows, time.monotonic() - self.started, self.times.values())
         write_atomically(self.out / "summary.json", json.dumps(summary, indent=2).encode() + b"\n")
         return summary
-
-    def _claim(self, *, free: bool) -> None:
-        asked = {name: value for name, value in asdict(self.campaign).items() if name not in NO_INFLUENCE}
-        asked = json.loads(json.dumps(asked))
-        path = self.out / "campaign.json"
-        if free or not path.exists():  # a campaign that finished no sample holds nothing
-            write_atomically(path, json.dumps(asked, indent=2).encode() + b"\n")
-            return
-        with explained(path):
-            found = json.loads(path.read_text())
-        # A longer run of the same campaign goes on where the shorter one ended.
-        differing = [name for name in asked if name != "limit" and asked[name] != found.get(name)]
-        if differing:
-            raise StoreError(
-                f"holds another campaign: {', '.join(differing)} changed",
-                where=str(self.out),
-                hint="Choose another folder with --out.",
-            )
 
     def _death(self, how: str, samples: list[str]) -> VictimError:
         return VictimError(

@@ -69,11 +69,12 @@ class RunLock:
         who = "process {pid} on {host} since {since}".format_map(
             {"pid": "?", "host": "?", "since": "?"} | holder
         )
+        is_study = (self.path.parent / "plan.json").exists()
+        progress = " `durometer status` shows how far it is." if is_study else ""
         return StoreError(
             f"another durometer is running in this folder: {who}",
             where=str(self.path.parent),
-            hint="Wait for it, stop it, or choose another folder with --out. "
-            "`durometer status` shows how far it is.",
+            hint=f"Wait for it, stop it, or choose another folder with --out.{progress}",
         )
 
 

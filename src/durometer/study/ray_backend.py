@@ -63,10 +63,7 @@ class RayActors:
         """Hand over the news of every actor that has some; the loss of an actor is an event."""
         ready: list[Any] = []
         while not ready:
-            try:
-                ready, _ = self.ray.wait(list(self.streams), num_returns=1, timeout=PATIENCE_SECONDS)
-            except SystemExit:  # of our signal handler: Ray makes its exit code a 1
-                raise SystemExit(128 + signal.SIGTERM) from None
+            ready, _ = self.ray.wait(list(self.streams), num_returns=1, timeout=PATIENCE_SECONDS)
         for stream in ready:
             slot = self.streams[stream]
             try:
