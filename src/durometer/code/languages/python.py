@@ -4,7 +4,8 @@ Departures, all to the safe side: names of nested functions, classes, imports an
 never renamed; a parameter stays if a call inside the snippet may pass it by keyword (callers outside
 the snippet may too, which the literature accepts); nothing is renamed beside ``eval``, ``exec``,
 ``locals``, ``vars``, ``dir`` without arguments or frame inspection; ``f"{x=}"`` prints its own source,
-so that ``x`` stays. The tests hold this resolver against the ``symtable`` of the running interpreter.
+so that ``x`` stays; where statements tell Python 2, a variable that a list comprehension leaks to a name of
+others stays too. The tests hold this resolver against the ``symtable`` of the running interpreter.
 """
 
 from __future__ import annotations

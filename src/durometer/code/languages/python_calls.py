@@ -10,6 +10,7 @@ call names no keys, those of every dictionary of the snippet), the words in a fu
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Set
 from functools import cached_property
 
@@ -46,9 +47,13 @@ class Calls:
         if owners:
             self._collect()
             self._follow_dictionaries(owners.keys())
+            kept = set[str]()
             for name, call in self.passed:
-                if any(self._may_call(call, function) for function in owners.get(name, ())):
-                    yield name
+                if name not in kept and any(
+                    self._may_call(call, function) for function in owners.get(name, ())
+                ):
+                    kept.add(name)
+            yield from kept
             yield from self._in_decorators()
             if _SIGNATURES.search(self.tree.data):
                 words = (_STRING.match(self.tree.text(node)) for node in self._of_kind("string"))
@@ -83,15 +88,14 @@ class Calls:
 
     def _follow_dictionaries(self, names: Set[str]) -> None:
         """Count keys as passed by the calls around their dictionary, and by those that show no keys."""
-        tree = self.tree
+        seen: set[tuple[str, int]] = set()
         for name, node in self.keys:
-            if name not in names:
-                continue
-            call = tree.ancestor(node, _CALL)
-            while call >= 0:
-                self.passed.append((name, call))
-                call = tree.ancestor(call, _CALL)
-            self.passed += [(name, call) for call in self.open]
+            call = self.tree.ancestor(node, _CALL) if name in names else -1
+            while call >= 0 and (name, call) not in seen:
+                seen.add((name, call))
+                call = self.tree.ancestor(call, _CALL)
+        known = {name for name, _ in self.keys} & names
+        self.passed += [*seen, *((name, call) for name in known for call in self.open)]
 
     def _in_decorators(self) -> Iterator[str]:
         """Yield the words of the decorators of functions that are names of their parameters."""
@@ -106,6 +110,14 @@ class Calls:
             for inner in range(parameters, self.tree.stops[parameters]):
                 if self.tree.kinds[inner] == "identifier" and self.tree.text(inner) in words:
                     yield self.tree.text(inner)
+
+    @cached_property
+    def _leaves(self) -> dict[str, list[int]]:
+        """The places of each name, in order."""
+        found: dict[str, list[int]] = {}
+        for node in self._of_kind("identifier"):
+            found.setdefault(self.tree.text(node), []).append(node)
+        return found
 
     @cached_property
     def _aliases(self) -> dict[str, set[str]]:
@@ -128,9 +140,10 @@ class Calls:
         callee = tree.child(call, "function")
         if callee < 0:  # a class statement's keywords, or a call that did not parse
             return own in _STATEMENT and tree.kinds[call] == "class_definition"
-        for leaf in range(call, tree.stops[call]):
-            if leaf == function or (tree.kinds[leaf] == "identifier" and tree.text(leaf) == own):
-                return True
+        leaves = self._leaves.get(own, [])
+        first = bisect_left(leaves, call)
+        if call < function < tree.stops[call] or (first < len(leaves) and leaves[first] < tree.stops[call]):
+            return True
         use = self.resolution.uses.get(callee) if tree.kinds[callee] == "identifier" else None
         if use is None:
             if not own or tree.kinds[callee] != "attribute" or (own in _IMPLICIT and self._is_own(callee)):
