@@ -13,6 +13,7 @@ from durometer.compress import COMPRESSIONS, Compression, compress, parse_compre
 from durometer.compress.artefact import save_artefact
 from durometer.compress.configs import BFloat16, Int8
 from durometer.compress.distill_config import Distill
+from durometer.compress.engine_configs import Onnx
 from durometer.compress.prune import lowest_masks, prunable
 from durometer.compress.prune_configs import MagnitudePrune
 from durometer.corpora.base import Corpus
@@ -141,6 +142,8 @@ def test_steps_that_train_need_data(victim: EncoderVictim) -> None:
 def test_what_saves_nothing_is_refused(victim: EncoderVictim, corpus: Corpus) -> None:
     with pytest.raises(RefusedError, match="as large as its teacher"):
         compress(victim, [Distill(layers=1.0, width=1.0)], corpus, seed=1)
+    with pytest.raises(RefusedError, match="step 3, int8, cannot follow onnx: "):  # before it is distilled
+        compress(victim, [Distill(), Onnx(), Int8()], None, seed=1)
     with pytest.raises(RefusedError, match="bf16 after int8"):
         compress(victim, [Int8(), BFloat16()], None, seed=1)
 

@@ -156,7 +156,7 @@ def test_a_killed_distillation_goes_on_to_the_same_weights(
         steps.append((stage, done))
 
     resumed = compress(teachers("encoder"), [config], corpus, seed=1, progress=count, work=tmp_path)
-    assert next(done for stage, done in steps if stage == "distill") == 51
+    assert [done for stage, done in steps if stage == "distill"][:2] == [50, 51]
     assert resumed.content_hash == whole.content_hash
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from durometer.compress.teacher import match, read_predictions
+from durometer.compress.teacher import kept, match, read_predictions
 from durometer.errors import InputError
 from durometer.types import Sample
 
@@ -64,3 +64,20 @@ def test_predictions_for_other_data_are_refused(tmp_path: Path) -> None:
     stranger = read_predictions(write(tmp_path, "x y 0 1\n"), pair=True, classes=2)
     with pytest.raises(InputError, match="no line names a snippet"):
         match(stranger, [PAIR], where="f")
+
+
+def test_what_a_teacher_said_before_a_kill_is_not_asked_again(tmp_path: Path) -> None:
+    path, asked = tmp_path / "work" / "teacher.states", []
+
+    def ask(index: int) -> bytes:
+        asked.append(index)
+        return bytes([index, 10, 0])
+
+    answers = kept(path, 5, ask)
+    assert [next(answers) for _ in range(3)] == [ask(i) for i in range(3)]
+    answers.close()
+    with path.open("ab") as file:
+        file.write(b"AwoA")  # torn: no end of line
+    asked.clear()
+    assert [list(kept(path, 5, ask)) for _ in range(2)] == [[bytes([i, 10, 0]) for i in range(5)]] * 2
+    assert asked == [3, 4]

@@ -126,7 +126,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path: Path) -> 
     again = compress(
         victim, [step], CORPUS, seed=1, work=tmp_path, progress=lambda stage, done, *_: steps.append(done)
     )
-    assert steps[0] == 51, "it started anew"
+    assert steps[:2] == [50, 51], "it started anew"
     assert again.content_hash == compress(victim, [step], CORPUS, seed=1).content_hash
 
 

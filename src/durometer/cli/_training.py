@@ -8,6 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from durometer.victims.loop import RESUMED
+
 LINE_SECONDS = 10.0
 
 
@@ -38,7 +40,13 @@ class TrainingProgress:
         self.bar.stop()
 
     def __call__(self, stage: str, done: int, total: int, message: str) -> None:
-        """Show where a stage is."""
+        """Show where a stage is; say what a killed run left, once and for good."""
+        if message == RESUMED:
+            self.console.print(
+                f"durometer: {stage} {message}: {done} of {total} steps are done already",
+                highlight=False,
+                soft_wrap=True,
+            )
         if self.console.is_terminal:
             if stage not in self.jobs:
                 self.jobs[stage] = self.bar.add_task(stage, total=total, message="")

@@ -33,19 +33,30 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides the order of training samples.")] = 123456,
     threads: Annotated[int | None, typer.Option(min=1, help="Torch threads; all cores by default.")] = None,
+    device: Annotated[
+        str, typer.Option(help="Where steps train: cpu, cuda, cuda:1, …; auto: a GPU where there is one.")
+    ] = "auto",
     allow_download: Annotated[bool, typer.Option(help="Fetch a hub id that is not cached.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
-    """Write a smaller victim that loads like any other, with a self-test that runs whenever it does."""
+    """Write a smaller victim that loads like any other, with a self-test that runs whenever it does.
+
+    Steps that train leave checkpoints in the folder until the artefact is complete: the same command, given
+    again after any interruption, goes on from there and ends with the same bytes. Engines run, and figures
+    are measured, on the CPU.
+    """
     import os
+    import shutil
     from json import dumps
 
     import torch
 
+    from durometer.cli._notes import tell
     from durometer.cli._training import TrainingProgress
     from durometer.compress import compress, parse_compression
-    from durometer.compress.artefact import probes_of, save_artefact
+    from durometer.compress.artefact import WORK, probes_of, save_artefact, work_name
     from durometer.corpora.spec import parse_spec
+    from durometer.victims.device import resolved
     from durometer.victims.efficiency import efficiency
     from durometer.victims.load import load_victim, task_of
 
@@ -55,14 +66,21 @@ def command(
     recipe = [parse_compression(step, where="--method") for step in steps]
     if out.exists() and Path(victim).exists() and out.samefile(victim):
         raise ConfigurationError("the artefact would overwrite the victim", where=f"--out {out}")
+    refuse_foreign(out)
     torch.set_num_threads(threads or os.cpu_count() or 1)
-    original = load_victim(victim, allow_download=allow_download)
+    device = resolved(device)
+    original = load_victim(victim, allow_download=allow_download, device=device)
     spec = parse_spec(data) if data else None
     corpus = spec.read(task_of(original), allow_download=allow_download) if spec else None
+    tell(corpus.notes if corpus else {})
+    work = out / WORK / work_name(original, recipe, corpus, seed=seed)
     with TrainingProgress() as progress:
-        smaller = compress(original, recipe, corpus, seed=seed, progress=progress)
+        smaller = compress(original, recipe, corpus, seed=seed, progress=progress, work=work)
     probes = probes_of(corpus, pair=task_of(original) == "clone")
     save_artefact(smaller, out, probes)
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    if device != "cpu":
+        original, smaller = load_victim(victim, allow_download=allow_download), load_victim(out)
     forms = {"original": original, "compressed": smaller}
     costs = efficiency(forms, probes, original="original", rounds=2, seconds=SECONDS)["compressed"]
     numbers: dict[str, Any] = {
@@ -73,7 +91,11 @@ def command(
     }
     if json:
         print(dumps(numbers))
-        return
+    else:
+        _show(numbers, out)
+
+
+def _show(numbers: dict[str, Any], out: Path) -> None:
     typer.echo(str(out))
     ratios = numbers.pop("ratios")
     for key, value in numbers.items():
@@ -82,6 +104,34 @@ def command(
             shown = f"{value:.4g}" if value < 1000 else f"{value:.0f}"
         ratio = f"  {ratios[key]:.3f} of the original" if ratios.get(key) is not None else ""
         typer.echo(f"  {key:32} {shown}{ratio}")
+
+
+def refuse_foreign(out: Path) -> None:
+    """Let an artefact go where nothing is, or where another one is, whole or half made.
+
+    Raises:
+        ConfigurationError: ``out`` is a file, or a folder that holds something else.
+
+    """
+    from durometer.compress.artefact import RECIPE, WORK
+    from durometer.study.artefacts import META
+
+    where = f"--out {out}"
+    if not out.is_dir():
+        if out.exists():
+            raise ConfigurationError("this is a file", where=where, hint="Name a folder.")
+        return
+    held = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    if META in held:
+        what = "this folder is part of a study's run, which would no longer fit together"
+        raise ConfigurationError(what, where=where, hint="Name another folder.")
+    if held and RECIPE not in held and held != [WORK]:
+        shown = ", ".join(held[:3]) + (", …" if len(held) > 3 else "")
+        raise ConfigurationError(
+            f"this folder holds no artefact but something else ({shown})",
+            where=where,
+            hint="Name a new or empty folder, or an artefact's (it has a recipe.json), which is replaced.",
+        )
 
 
 def parse_method(text: str) -> dict[str, Any]:

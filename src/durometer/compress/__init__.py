@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from durometer.compress.base import COMPRESSIONS, Compression, parse_compression
+from durometer.compress.engine_configs import EngineExport
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
 from durometer.rng import derived_seed
@@ -41,16 +42,24 @@ def compress(
     from durometer.compress.artefact import record
     from durometer.victims.loop import silent
 
+    _refuse_after_engine(victim, recipe)
     result = victim
     for position, step in enumerate(recipe):
-        if getattr(result.spec, "kind", "") == "engine":
+        step_seed = derived_seed(seed, "compress", str(position), step.kind)
+        folder = work / f"{position}-{step.kind}" if work else None
+        result = step.apply(result, data, seed=step_seed, progress=progress or silent, work=folder)
+    return record(result, parent=victim, recipe=recipe, data=data, seed=seed)
+
+
+def _refuse_after_engine(victim: SavedVictim, recipe: Sequence[Compression]) -> None:
+    """Refuse a step that an engine cannot take, before any other has trained for hours."""
+    compiled = getattr(victim.spec, "kind", "") == "engine"
+    for position, step in enumerate(recipe):
+        if compiled:
             first = recipe[position - 1].kind if position else "an export"
             raise RefusedError(
                 f"step {position + 1}, {step.kind}, cannot follow {first}: an engine's weights are compiled",
                 where=victim.name,
                 hint=f"Export last, as in [{step.kind}, {first if position else 'onnx_int8'}].",
             )
-        step_seed = derived_seed(seed, "compress", str(position), step.kind)
-        folder = work / f"{position}-{step.kind}" if work else None
-        result = step.apply(result, data, seed=step_seed, progress=progress or silent, work=folder)
-    return record(result, parent=victim, recipe=recipe, data=data, seed=seed)
+        compiled = isinstance(step, EngineExport)

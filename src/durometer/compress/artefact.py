@@ -6,6 +6,7 @@ The folder is a victim's folder (``victim.json``, ``tokenizer.json``, ``weights.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,15 +14,36 @@ from typing import Any
 
 from durometer.compress.base import Compression
 from durometer.corpora.base import Corpus
-from durometer.types import Sample
-from durometer.victims.engine import EngineVictim
+from durometer.corpora.files import files_of, fingerprint
+from durometer.types import Sample, content_hash
+from durometer.victims.engine import FILES, EngineVictim
 from durometer.victims.measure import nonzero_parameters, parameters, size_bytes
 from durometer.victims.saved import SavedVictim
 from durometer.victims.selftest import PROBES
 from durometer.victims.storage import write_json
 
-RECIPE = "recipe.json"
+RECIPE, WORK = "recipe.json", "compress-checkpoints"
 LIBRARIES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "nncf")}
+
+
+def work_name(victim: SavedVictim, recipe: Sequence[Compression], data: Corpus | None, *, seed: int) -> str:
+    """Return what names the checkpoints of a compression: a hash of all that decides its result.
+
+    Options at their defaults and where files lie are left out, what the files hold is not: as in the name
+    that a study gives a variant.
+
+    Raises:
+        InputError: a file that a step reads is not there.
+
+    """
+    steps = [
+        {"kind": step.kind}
+        | step.moved(lambda path: Path(path).name).model_dump(mode="json", exclude_defaults=True)
+        for step in recipe
+    ]
+    files = [fingerprint(file) for step in recipe for path in step.files() for file in files_of(path)]
+    hashed = "" if data is None else data.content_hash
+    return content_hash(victim.content_hash, json.dumps(steps, sort_keys=True), *files, hashed, str(seed))
 
 
 def record(
@@ -52,7 +74,10 @@ def record(
 
 
 def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -> None:
-    """Save the victim with ``recipe.json`` and a self-test over the first ``PROBES`` of ``probes``."""
+    """Save the victim with ``recipe.json`` and a self-test over the first ``PROBES`` of ``probes``.
+
+    An artefact that was there is replaced, another form's engine included.
+    """
     summary = {
         **victim.spec.notes,
         "size_bytes": size_bytes(victim),
@@ -62,6 +87,9 @@ def save_artefact(victim: SavedVictim, folder: Path, probes: Sequence[Sample]) -
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECIPE, summary)
     victim.save(folder, probes=probes)
+    engines = [name for names in FILES.values() for name in names]
+    for name in set(engines) - victim.files.keys():
+        (folder / name).unlink(missing_ok=True)
 
 
 def probes_of(corpus: Corpus | None, *, pair: bool) -> list[Sample]:

@@ -206,8 +206,7 @@ def _teach(
         samples, wanted = _from_file(student, config, data)
     else:
         assert teacher is not None, "a teacher or a file"
-        progress("teacher answers", 0, len(samples), "")
-        wanted = asked(teacher, samples, data.name)
+        wanted = asked(teacher, samples, data.name, progress=progress, work=work)
     read = Snippets(student, samples, data.name)
     lesson = _lesson(student, teacher, read, wanted, config, seed)
     valid = LabelledRows(student, data.splits["valid"], data.name)

@@ -11,6 +11,7 @@ from torch import Tensor
 from durometer.compress.distill_config import Distill
 from durometer.compress.distill_lessons import plan_of
 from durometer.compress.distill_losses import softened_tokens
+from durometer.compress.teacher import kept
 from durometer.corpora.base import Corpus
 from durometer.errors import RefusedError
 from durometer.types import Sample
@@ -50,7 +51,7 @@ def teach_generator(
     train = data.splits["train"]
     rows, valid = Rows(student, train), Rows(student, data.splits["valid"])
     if config.sequence_level:
-        teach = _sequences(student, written(teacher, train, progress), config, rows)
+        teach = _sequences(student, written(teacher, train, progress, work), config, rows)
     elif student.text.tokenizer is teacher.text.tokenizer:
         teach = _tokens(student, teacher, config, rows)
     else:
@@ -71,12 +72,16 @@ def teach_generator(
     )
 
 
-def written(teacher: GeneratorVictim, samples: Sequence[Sample], progress: Progress) -> list[Sample]:
+def written(
+    teacher: GeneratorVictim, samples: Sequence[Sample], progress: Progress, work: Path | None
+) -> list[Sample]:
     """Return the samples with the teacher's summaries as references; where it wrote nothing, their own."""
     result = []
-    for done, sample in enumerate(samples):
-        progress("teacher writes", done, len(samples), "")
-        result.append(replace(sample, reference=teacher.predict([sample])[0].text or sample.reference))
+    path = work / "teacher.summaries" if work else None
+    texts = kept(path, len(samples), lambda i: (teacher.predict([samples[i]])[0].text or "").encode())
+    for sample, text in zip(samples, texts, strict=True):
+        result.append(replace(sample, reference=text.decode() or sample.reference))
+        progress("teacher writes", len(result), len(samples), "")
     return result
 
 

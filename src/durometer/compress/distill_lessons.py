@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,11 +26,12 @@ from durometer.compress.distill_losses import (
     similarities,
     softened,
 )
+from durometer.compress.teacher import kept
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, like_lengths, pad_rows
 from durometer.victims.encoder import EncoderNetwork, pool
 from durometer.victims.huggingface import EncoderVictim
-from durometer.victims.loop import LoopPlan
+from durometer.victims.loop import LoopPlan, Progress
 from durometer.victims.pretrain import IGNORED
 from durometer.victims.train import TEMPERATURE, LabelledRows, info_nce
 
@@ -103,12 +106,26 @@ class Wanted(NamedTuple):
 
 
 @torch.no_grad()
-def asked(teacher: EncoderVictim, samples: Sequence[Sample], where: str) -> Wanted:
+def asked(
+    teacher: EncoderVictim, samples: Sequence[Sample], where: str, *, progress: Progress, work: Path | None
+) -> Wanted:
     """Let the teacher answer every sample; each distinct snippet is encoded once, beside others like it."""
     read, pad = Snippets(teacher, samples, where), teacher.spec.framing.pad
-    states = torch.empty(len(read.rows), int(teacher.network.config.hidden_size), device=teacher.device)
-    for batch in like_lengths([len(row) for row in read.rows]):
-        states[batch] = teacher.network.states(*pad_rows([read.rows[i] for i in batch], pad, teacher.device))
+    batches = like_lengths([len(row) for row in read.rows])
+
+    def ask(index: int) -> bytes:
+        rows = [read.rows[i] for i in batches[index]]
+        found = teacher.network.states(*pad_rows(rows, pad, teacher.device))
+        return found.float().cpu().numpy().tobytes()
+
+    states, done = torch.empty(len(read.rows), int(teacher.network.config.hidden_size)), 0
+    answers = kept(work / "teacher.states" if work else None, len(batches), ask)
+    for batch, answer in zip(batches, answers, strict=True):
+        found = np.frombuffer(answer, dtype=np.float32).reshape(len(batch), -1)
+        states[batch] = torch.from_numpy(found.copy())
+        done += len(batch)
+        progress("teacher answers", done, len(read.rows), "")
+    states = states.to(teacher.device)
     first, second = states[read.first], None if read.second is None else states[read.second]
     return Wanted(teacher.network.logits(first, second), first, second)
 
@@ -129,7 +146,8 @@ class SampleLesson:
     def look_inside(self, teacher: EncoderNetwork) -> None:
         """Compare the layers with this network's too, which reads the same ids."""
         self.teacher = teacher
-        self.learner = Learner(self.learner.network, taught_width=int(teacher.config.hidden_size))
+        width = int(teacher.config.hidden_size)
+        self.learner = Learner(self.learner.network, taught_width=width).to(self.device)
 
     def loss(self, step: int) -> Tensor:
         """Return the loss of the batch of this step."""
@@ -239,10 +257,11 @@ def contrast(table: Tensor, anchors: Tensor, partners: Tensor, clones: Tensor) -
 
     ``table`` holds states [snippets, hidden]; ``anchors``, ``partners`` and ``clones`` have one entry a pair.
     """
+    anchors = anchors.to(table.device)
     a = functional.normalize(table[anchors], dim=-1)
     b = functional.normalize(table[partners], dim=-1)
     similarity = a[clones] @ b.T / TEMPERATURE
     own = torch.arange(len(anchors), device=table.device)[clones]
-    others = (anchors[clones].unsqueeze(1) == anchors.unsqueeze(0)).to(table.device) & clones.unsqueeze(0)
+    others = (anchors[clones].unsqueeze(1) == anchors.unsqueeze(0)) & clones.unsqueeze(0)
     others[torch.arange(len(own), device=table.device), own] = False
     return functional.cross_entropy(similarity.masked_fill(others, -torch.inf), own)

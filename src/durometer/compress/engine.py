@@ -166,7 +166,7 @@ def export(network: EncoderNetwork, window: int) -> Any:
     example = torch.arange(2 * min(window, 16)).reshape(2, -1) % network.config.vocab_size
     free = {0: torch.export.Dim("rows", min=1, max=ROWS), 1: torch.export.Dim("length", min=3, max=window)}
     with torch.no_grad(), quiet():
-        return torch.export.export(UnpaddedStates(network.cpu()), (example,), dynamic_shapes=(free,))
+        return torch.export.export(UnpaddedStates(network).cpu(), (example,), dynamic_shapes=(free,))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A teacher that is a file: its predictions for the training samples, one a line.
+"""What a teacher said: its answers, kept as they come, or a file of its predictions, one a line.
 
 Pairs: ``id1 id2 label teacher`` (the layout of Compressor's released files), single snippets: ``id label
 teacher``; separated by blanks or TABs. ``label`` −1 means unlabelled. ``teacher`` is the class that it chose,
@@ -9,8 +9,11 @@ files, read in order of their names.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from durometer.corpora.files import files_of, lines
@@ -27,6 +30,28 @@ class Answer(NamedTuple):
     label: int | None
     probabilities: tuple[float, ...]
     where: str
+
+
+def kept(path: Path | None, count: int, ask: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield ``ask(0)`` to ``ask(count - 1)``, appended to ``path``; what it holds already is not asked again.
+
+    Large teachers answer for longer than small students learn. A line is an answer in base64; one that a kill
+    has torn is asked for again.
+    """
+    if path is None:
+        yield from map(ask, range(count))
+        return
+    known = path.read_bytes().split(b"\n")[:-1][:count] if path.is_file() else []
+    yield from map(b64decode, known)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.truncate(sum(len(line) + 1 for line in known))
+        for index in range(len(known), count):
+            answer = ask(index)
+            file.write(b64encode(answer) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+            yield answer
 
 
 def read_predictions(pattern: str, *, pair: bool, classes: int) -> list[Answer]:

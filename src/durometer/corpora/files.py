@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import re
 import zlib
@@ -80,6 +81,26 @@ def files_of(pattern: str) -> list[Path]:
     if path.exists() or not zipped.exists():
         return (sorted(path.parent.glob(path.name)) if "*" in path.name else []) or [path]
     return [zipped]
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files below a folder with their names.
+
+    Raises:
+        InputError: it is not there, or cannot be read.
+
+    """
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            digest.update(str(file.relative_to(path)).encode())
+            with open(file, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    except FileNotFoundError:
+        raise InputError("no such file or folder", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(error.filename or path)) from None
+    return digest.hexdigest()
 
 
 def lines(path: Path, damage: Damage | None = None) -> Iterator[tuple[int, str]]:

@@ -9,16 +9,15 @@ forces finished work to be done again, and :mod:`durometer.study.upgrade` says s
 
 from __future__ import annotations
 
-import hashlib
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from durometer.corpora.files import files_of
-from durometer.errors import ConfigurationError, InputError
+from durometer.corpora.files import files_of, fingerprint
+from durometer.errors import ConfigurationError
 from durometer.stats.frame import ORIGINAL, CellKey
 from durometer.study.config import StudyConfig, TaskConfig, VariantConfig, VictimConfig, canonical_json
 from durometer.study.essence import essential_attack, essential_step, essential_training
@@ -138,7 +137,7 @@ class _Builder:
         if self.allow_missing and not place.exists():
             self.missing.append(f"{path} ({field})")
             return f"missing {path}"
-        return _fingerprint(place)
+        return fingerprint(place)
 
     def recipe_of(self, variant: VariantConfig) -> _Recipe:
         """Return a recipe's name, what is hashed of it, and where the files are that its steps read."""
@@ -172,7 +171,7 @@ class _Builder:
         if self.allow_missing and not Path(card).exists():
             return [self.fingerprint(card, "victim card")]
         weights = Path(read_card(Path(card)).path)
-        return [_fingerprint(Path(card)), _fingerprint(weights) if weights.exists() else str(weights)]
+        return [fingerprint(Path(card)), fingerprint(weights) if weights.exists() else str(weights)]
 
     def add(self, node: Node) -> Node:
         return self.nodes.setdefault(node.name, node)
@@ -304,22 +303,3 @@ def known_sources(plan: Plan) -> dict[str, Any]:
         elif node.kind == "cell" and "candidates" in node.config:
             found |= {path: node.config["candidates"][key] for key, path in node.hints.items()}
     return found
-
-
-def _fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a file, or of all files below a folder with their names."""
-    digest = hashlib.sha256()
-    try:
-        for file in _files(path):
-            digest.update(str(file.relative_to(path)).encode())
-            with open(file, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    except FileNotFoundError:
-        raise InputError("no such file or folder", where=str(path)) from None
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(error.filename or path)) from None
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]

@@ -33,6 +33,9 @@ class Progress(Protocol):
         ...
 
 
+RESUMED = "goes on from its checkpoint"  # the message of the call that says how far a killed run came
+
+
 def silent(stage: str, done: int, total: int, message: str) -> None:
     """Show nothing."""
 
@@ -82,7 +85,10 @@ def optimise(
     optimiser = torch.optim.AdamW(_groups(network, plan.weight_decay), lr=plan.learning_rate)
     state, best = LoopState(), {k: v.clone() for k, v in network.state_dict().items()}
     if checkpoint is not None:
-        state = _resume(checkpoint, plan, seed, network, optimiser, best) or state
+        found = _resume(checkpoint, plan, seed, network, optimiser, best)
+        if found is not None:
+            state = found
+            progress(plan.stage, state.step, plan.steps, RESUMED)
     network.train()
     while state.step < plan.steps and state.stale < plan.patience:
         loss = _update(network, optimiser, plan, loss_at, state.step, seed)

@@ -165,6 +165,8 @@ class SavedVictim(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         if probes:
             write_self_test(self, probes, folder / SELF_TEST, files)
+        else:
+            (folder / SELF_TEST).unlink(missing_ok=True)  # another victim's
         write_json(folder / CARD, spec.model_dump(mode="json"))
         self.text.tokenizer.save(str(folder / TOKENIZER))
         for name, data in files.items():
