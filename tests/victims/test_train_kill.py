@@ -55,7 +55,7 @@ def train(data: Path, out: Path) -> list[str]:
 
 
 def compress(victim: Path, data: Path, out: Path, temperature: int = 2) -> list[str]:
-    learning = f"distill:student=half,epochs=20,batch=40,temperature={temperature}"
+    learning = f"distill:student=1x32,epochs=20,batch=40,temperature={temperature}"
     verb = [sys.executable, "-m", "durometer", "compress", "--threads", "1", "--device", "cpu"]
     steps = ["--method", "prune(0.5)", "--method", learning, "--method", "int8"]
     return [*verb, "--victim", str(victim), "--data", f"jsonl:{data}", *steps, "--out", str(out)]
