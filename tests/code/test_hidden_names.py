@@ -319,6 +319,24 @@ BROKEN = [
     ("c", "int f(int a) { return a; }", "int f(int _Float128) { return _Float128; }"),
     ("c", "int f(int a) {\n a++;\n return a; }", "int f(int a) { // \\ \n a++;\n return a; }"),
     ("java", "int f(int a) { return a; }", "int f(int a) { // \\u000a a++;\n return a; }"),
+    ("c", "#define S(x) #x\nT f(void) { S(a+b); }", "#define S(x) #x\nT f(void) { S(a/* */+b); }"),
+    ("c", "int f(void) { return __LINE__; }", "int f(void) {\n return __LINE__; }"),
+    ("c", "int f(int x, int *y) { return x / *y; }", "int f(int x, int *y) { return x /*y; }"),
+    (
+        "cpp",
+        "int f() { static int x; struct L { int g() { return x; } }; return x; }",
+        "int f() { static int g; struct L { int g() { return g; } }; return g; }",
+    ),
+    (
+        "cpp",
+        "typedef int T; int f(int a) { T b(a); T c(T(a)); return b; }",
+        "typedef int T; int f(int a) { T b(a); T T(T(a)); return b; }",
+    ),
+    (
+        "cpp",
+        "struct B { int q; }; struct S : B { S(int q) : B{q} {} };",
+        "struct B { int q; }; struct S : B { S(int B) : B{B} {} };",
+    ),
 ]
 
 

@@ -325,9 +325,25 @@ class CFamily(Lexical):
                     return
 
 
-def continued_lines(tree: SyntaxTree) -> list[tuple[str, int]]:
-    """List lines that go on unseen: in a comment that ends so, the next line is no code."""
-    return [("line goes on", len(found[0])) for found in _CONTINUED.finditer(tree.data)]
+def meant_layout(tree: SyntaxTree) -> list[tuple[str, int]]:
+    """List what else of the layout a compiler sees.
+
+    Lines that go on unseen (in a comment that ends so, the next is no code), a comment that the grammar takes
+    for two operators, the lines that ``__LINE__`` counts, and arguments that a macro of the snippet quotes.
+    """
+    data, kinds = tree.data, tree.kinds
+    found = [("line goes on", len(match[0])) for match in _CONTINUED.finditer(data)]
+    found += [("line", data.count(b"\n", 0, match.start())) for match in re.finditer(rb"\b__LINE__\b", data)]
+    defined = {n for n, kind in enumerate(kinds) if kind == "preproc_function_def"}
+    quoting = any(re.search(r"#\s*\w", tree.text(tree.child(n, "value"))) for n in defined)
+    names = {tree.text(tree.child(n, "name")) for n in defined if quoting}
+    for node, kind in enumerate(kinds):
+        if kind == "/" and tree.starts[node] < tree.ends[node] and data.startswith(b"*", tree.ends[node]):
+            found.append(("/*", node))
+        elif names and kind == "call_expression" and tree.text(tree.child(node, "function")) in names:
+            arguments = range(node, tree.stops[node] - 1)
+            found += [("gap", tree.starts[n + 1] - tree.ends[n]) for n in arguments if tree.is_leaf(n)]
+    return found
 
 
 C_RESERVED = """
@@ -361,5 +377,5 @@ C = Language(
     extra_letters="$",
     unusable_prefixes=("__",),
     has_macros=True,
-    spells=continued_lines,
+    spells=meant_layout,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from durometer.code.languages.base import Language
-from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily, continued_lines
+from durometer.code.languages.c import C_CONTEXTUAL, C_RESERVED, TAGS, CFamily, meant_layout
 from durometer.code.languages.lexical import Roles
 from durometer.code.scope import FREE, RENAMEABLE_ROLES, Role, Use
 from durometer.code.syntax import SyntaxTree
@@ -65,8 +65,10 @@ class _Cpp(CFamily):
             self.resolution.uses[leaf] = Use(Role.TYPE)
         elif kind == "field_identifier" and self._declares_member(leaf):
             scope = self.scope_at[leaf]
+            while self.scopes.kinds[scope] == "function_definition":  # the member that it defines
+                scope = self.scopes.parents[scope]
             self.scopes.declare(scope, tree.text(leaf), leaf, Role.FIELD)
-            if self._is_spilled(leaf):
+            if tree.kinds[parent] == "field_declaration" and self._is_spilled(leaf):
                 self.resolution.veto(tree.text(leaf), "a member of a union without a name is seen around it")
         elif kind == "type_identifier" and tree.kinds[parent] in TAGS and tree.child(parent, "body") >= 0:
             self.declare(leaf, Role.TYPE)  # one namespace with variables, unlike in C
@@ -120,12 +122,16 @@ class _Cpp(CFamily):
         return tree.child(holder, "name") < 0 and tree.child(tree.parents[holder], "declarator") < 0
 
     def after(self) -> None:
-        """Record locals that shadow a template parameter: an error in C++."""
+        """Record locals that shadow a template parameter, an error, or have the name of a type."""
         super().after()
-        scopes, bindings = self.scopes, self.resolution.bindings
-        if "template_declaration" not in scopes.kinds:
-            return
+        tree, scopes, bindings = self.tree, self.scopes, self.resolution.bindings
+        types: dict[str, int] = {}
+        for leaf, kind in enumerate(tree.kinds):
+            if kind in ("type_identifier", "namespace_identifier"):
+                types.setdefault(tree.text(leaf), leaf)
         for binding in bindings:
+            if binding.role in RENAMEABLE_ROLES and binding.leaves and binding.name in types:
+                self.resolution.clashes.add((types[binding.name], binding.leaves[0]))
             scope = binding.scope if binding.role in RENAMEABLE_ROLES and binding.leaves else -1
             while scope >= 0:
                 number = scopes.own(scope, binding.name)
@@ -141,7 +147,8 @@ class _Cpp(CFamily):
 
     def _declares_member(self, leaf: int) -> bool:
         tree, node = self.tree, tree_declarator(self.tree, leaf)
-        return tree.kinds[tree.parents[node]] == "field_declaration" and tree.fields[node] == "declarator"
+        holder = tree.kinds[tree.parents[node]]
+        return holder in ("field_declaration", "function_definition") and tree.fields[node] == "declarator"
 
     def _declare_in(self, holder: int, leaf: int, is_function: bool) -> bool:
         tree, kind = self.tree, self.tree.kinds[holder]
@@ -197,5 +204,5 @@ CPP = Language(
     extra_letters="$",
     unusable_prefixes=("__",),
     has_macros=True,
-    spells=continued_lines,
+    spells=meant_layout,
 )
