@@ -80,6 +80,17 @@ def test_what_is_no_artefact_is_refused_before_anything_is_read(tmp_path: Path, 
     assert "part of a study's run" in compress("bf16", variant)[1]
 
 
+def test_what_is_shown_fits_the_terminal(
+    tmp_path: Path, compress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durometer.cli.compress.typer.echo", lambda text: shown.extend(text.splitlines()))
+    monkeypatch.setenv("COLUMNS", "80")
+    shown: list[str] = []
+    assert compress("prune(heads: 0.5, feed_forward: 0.5)", tmp_path / "out")[0] == 0
+    assert max(map(len, shown[1:])) <= 80
+    assert shown[2].startswith(" " * 35), "the recipe in words goes on below itself"
+
+
 def test_a_device_that_is_not_there_is_told(tmp_path: Path, compress: Any) -> None:
     assert compress("int8", tmp_path / "out", "--device", "gpu")[0] == 2
     assert not (tmp_path / "out").exists()

@@ -96,6 +96,8 @@ def command(
 
 
 def _show(numbers: dict[str, Any], out: Path) -> None:
+    from durometer.cli.ls import filled
+
     typer.echo(str(out))
     ratios = numbers.pop("ratios")
     for key, value in numbers.items():
@@ -103,7 +105,7 @@ def _show(numbers: dict[str, Any], out: Path) -> None:
         if isinstance(value, float):
             shown = f"{value:.4g}" if value < 1000 else f"{value:.0f}"
         ratio = f"  {ratios[key]:.3f} of the original" if ratios.get(key) is not None else ""
-        typer.echo(f"  {key:32} {shown}{ratio}")
+        typer.echo(filled(f"  {key:32} ", f"{shown}{ratio}", 35))
 
 
 def refuse_foreign(out: Path) -> None:

@@ -43,15 +43,15 @@ def command(
         return
     width = max(map(len, entries), default=0)
     for name, entry in entries.items():
-        print(_filled(f"{name:<{width}}  ", entry["description"], width + 2))
+        print(filled(f"{name:<{width}}  ", entry["description"], width + 2))
         if entry.get("options"):
             shown = ", ".join(f"{option}={value}" for option, value in entry["options"].items())
-            print(_filled(" " * (width + 4), shown, width + 4))
+            print(filled(" " * (width + 4), shown, width + 4))
         if entry.get("source"):
-            print(_filled(" " * (width + 4), f"[{entry['source']}]", width + 4))
+            print(filled(" " * (width + 4), f"[{entry['source']}]", width + 4))
 
 
-def _filled(first: str, text: str, indent: int) -> str:
+def filled(first: str, text: str, indent: int) -> str:
     """Return ``text`` behind ``first``, wrapped at the terminal's width (80 columns where there is none)."""
     from shutil import get_terminal_size
     from textwrap import fill

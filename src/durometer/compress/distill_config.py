@@ -204,12 +204,12 @@ class Distill(Compression):
             budgets = [self.target_size, f"{self.target_latency_ms:g} ms" if self.target_latency_ms else None]
             what = f"at most {' and '.join(filter(None, budgets))}"
         elif shape is not None:
-            what = f"{shape.layers} layers × {shape.hidden}"
+            what = f"{shape.layers} layer{'s' if shape.layers > 1 else ''} × {shape.hidden}"
         else:
             layers, width = self.fractions()
             what = f"{layers:.0%} of the layers" + (f", {width:.0%} of the width" if width < 1 else "")
         taught = " by a file of predictions" if self.teacher else ""
-        return f"distilled{taught} into {what}, {self.epochs:g} epochs"
+        return f"distilled{taught} into {what}, {self.epochs:g} epoch{'' if self.epochs == 1 else 's'}"
 
 
 def parse_size(text: str) -> int:
