@@ -224,6 +224,13 @@ RENAMES = [
     ("java", "int f(int x) { // \\u000a x = 5;\n return x; }", "x", None),
     ("java", "int f(int x) { // \r x = 5;\n return x; }", "x", None),
     ("java", 'String f(String x) { return "\\u0022 + x + \\u0022" + x; }', "x", None),
+    (
+        "java",
+        "void f() { try (R r = q) { r.x(); } catch (E e) { r.y(); } finally { r.z(); } }",
+        "r",
+        "void f() { try (R Q = q) { Q.x(); } catch (E e) { r.y(); } finally { r.z(); } }",
+    ),
+    ("java", "void f(Object o) { int r = (o instanceof F x ? 1 : 2) + x; }", "x", None),
 ]
 
 

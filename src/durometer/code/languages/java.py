@@ -130,6 +130,22 @@ class _Java(Lexical):
                 self.classes[name] = -1 if name in self.classes else parent
             super().classify(leaf)
 
+    def opens_here(self, node: int, kind: str) -> bool:
+        """Open a scope; handlers of a ``try`` stand outside its resources."""
+        if kind == "catch_clause":
+            self._leave_resources(node)
+        return super().opens_here(node, kind)
+
+    def visit(self, node: int, kind: str) -> None:
+        """Take ``finally`` out of the scope of the resources."""
+        if kind == "finally_clause":
+            self._leave_resources(node)
+
+    def _leave_resources(self, node: int) -> None:
+        outer = self.tree.parents[node]
+        if self.tree.kinds[outer] == "try_with_resources_statement":
+            self.scope_at[node] = self.scopes.parents[self.inner[outer]]
+
     def _is_qualifier(self, leaf: int, parent: int) -> bool:
         """Say whether ``T`` is a type although a variable has its name: in ``T.this`` and ``T.super.m()``."""
         kinds = self.tree.kinds
@@ -277,6 +293,8 @@ class _Java(Lexical):
                 right = tree.child(parent, "right")
                 if node != right and right <= use < tree.stops[right]:
                     return negated != (operator == "||") or operator not in ("&&", "||")
+            elif kinds[parent] == "ternary_expression" and use >= tree.stops[parent]:
+                return True
             elif tree.fields[node] == "condition":
                 other = tree.child(parent, "alternative")
                 return negated != (0 <= other <= use < tree.stops[other])
