@@ -277,3 +277,26 @@ def test_workers_follow_the_models_and_the_gpus(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
     assert gpus() == ["0", "2", "3"]
     assert choose_workers(MachineOptions(device="cuda"))[0] == 3
+
+
+def test_a_damaged_file_of_a_run_is_named_with_what_to_do_and_running_again_mends_what_is_rewritten(
+    toy, tmp_path
+):
+    folder = tmp_path / "run"
+    run(toy, folder)
+    for name in ("plan.json", "env.json", "study.yaml", "artefacts/cell-*/outcomes.parquet"):
+        path = next(folder.glob(name))
+        before = path.read_bytes()
+        for content in (b"", b"\xff\xfe", b"[1, 2]"):
+            path.write_bytes(content)
+            with pytest.raises((InputError, StoreError), match=rf"(?s)/{path.name}.*\n  ."):
+                load_run(folder)
+        if path.parent == folder:
+            run(toy, folder)
+        else:
+            path.write_bytes(before)
+        assert load_run(folder).complete
+    (folder / "timings.jsonl").write_bytes(b"\xff\n[1]\n")  # read around
+    (folder / "complete.json").write_text("[1]")
+    assert load_run(folder).complete
+    assert not is_complete(toy.read_text(), folder)

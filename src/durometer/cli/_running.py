@@ -21,8 +21,7 @@ def run_and_report(
     """Run what is missing, then show the result; ends within a moment when nothing is missing."""
     from durometer.study.session import is_complete
 
-    report_files = [folder / "report.html", folder / "results.json"]
-    if is_complete(source.text, folder) and all(path.exists() for path in report_files):
+    if is_complete(source.text, folder) and _is_reported(folder):
         say(f"everything in {folder} is done already")
     else:
         _run(source, folder, options)
@@ -32,6 +31,16 @@ def run_and_report(
     else:
         _print_table(folder)
         say(f"page: {(folder / 'report.html').resolve()}")
+
+
+def _is_reported(folder: Path) -> bool:
+    """Whether page and numbers are there, whole."""
+    try:
+        return (folder / "report.html").exists() and "study" in json.loads(
+            (folder / "results.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _run(source: Source, folder: Path, options: Mapping[str, str | bool | None]) -> None:

@@ -10,16 +10,35 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from polars.exceptions import PolarsError
 
 from durometer.durable import explained, publish
 from durometer.errors import StoreError
 from durometer.study.plan import VERSIONS, Node
 
 META = "meta.json"
+
+
+@contextmanager
+def undamaged(path: Path, hint: str = "Run its study again with --out, or copy it again.") -> Iterator[None]:
+    """Read ``path`` inside, a file or folder of a run: what a damaged one does to its reader is explained.
+
+    Raises:
+        StoreError: it is damaged, or another version of durometer made it.
+
+    """
+    try:
+        with explained(path):
+            yield
+    except (ValueError, LookupError, TypeError, AttributeError, PolarsError) as error:
+        what = f"damaged, or made by another version ({type(error).__name__}: {error})"
+        raise StoreError(what, where=str(path), hint=hint) from error
 
 
 @dataclass(frozen=True)

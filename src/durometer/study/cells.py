@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from durometer.durable import explained, replacing
+from durometer.durable import replacing
 from durometer.rng import stream
 from durometer.stats.frame import SCHEMA
-from durometer.study.artefacts import Artefacts
+from durometer.study.artefacts import Artefacts, undamaged
 from durometer.study.parts import OUTCOMES, join
 from durometer.study.plan import Node
 
@@ -34,7 +34,7 @@ def read_outcomes(artefacts: Artefacts, cells: Iterable[Node]) -> pl.DataFrame:
     """Return the rows of the finished ones among ``cells``, sorted by cell and sample."""
     frames = []
     for path in _files(artefacts, cells):
-        with explained(path):
+        with undamaged(path, f"Delete {path.parent}: its cell is attacked again."):
             frames.append(pl.read_parquet(path))
     return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
 

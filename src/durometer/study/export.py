@@ -13,7 +13,7 @@ from pathlib import Path
 
 from durometer.durable import explained, file_sha256, publish
 from durometer.errors import InputError, StoreError
-from durometer.study.artefacts import META
+from durometer.study.artefacts import META, undamaged
 from durometer.study.store import load_plan
 
 MANIFEST = "manifest.json"
@@ -80,10 +80,10 @@ def verify_export(folder: Path) -> Exported:
         StoreError: a file is missing or differs; the message names it.
 
     """
-    try:
-        checksums: dict[str, str] = json.loads((folder / MANIFEST).read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError("not an exported run (no manifest.json)", where=str(folder)) from None
+    if not (folder / MANIFEST).is_file():
+        raise InputError("not an exported run (no manifest.json)", where=str(folder))
+    with undamaged(folder / MANIFEST, "Copy the folder again."):
+        checksums: dict[str, str] = dict(json.loads((folder / MANIFEST).read_text()))
     size = 0
     for name, expected in checksums.items():
         path = folder / name

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from durometer.study.artefacts import Artefacts
+from durometer.study.artefacts import Artefacts, undamaged
 from durometer.study.cells import chosen_samples
 from durometer.study.parts import FINGERPRINTS, read_parts
 from durometer.study.plan import Node, Plan
@@ -120,7 +120,8 @@ def states_on_disk(plan: Plan, artefacts: Artefacts) -> dict[str, NodeState]:
                 len(chosen_samples(artefacts, node)) if known else int(node.config["limits"]["samples"])
             )
             if state.status == "done":
-                _count_finished(state, artefacts)
+                with undamaged(artefacts.path(name), f"Delete {artefacts.path(name)}: it is made again."):
+                    _count_finished(state, artefacts)
             else:
                 _count_parts(state, artefacts.run / "work" / name)
     return states

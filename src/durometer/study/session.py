@@ -108,9 +108,9 @@ def is_complete(text: str, folder: Path) -> bool:
     with the size and the time that it had is taken for unchanged, and one that is gone is not missed.
     """
     try:
-        record = json.loads((folder / COMPLETE).read_text())
+        record = dict(json.loads((folder / COMPLETE).read_text()))
         digest = file_sha256(folder / OUTCOMES)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
     before = record.pop("sources", {})
     now = sizes_and_times(before)

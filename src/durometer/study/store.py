@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from durometer.errors import InputError, StoreError
-from durometer.study.artefacts import Artefacts
+from durometer.study.artefacts import Artefacts, undamaged
 from durometer.study.cells import read_outcomes
 from durometer.study.config import StudyConfig
 from durometer.study.plan import Node, Plan, known_sources, plan_study
+from durometer.study.source import read_yaml
 from durometer.study.upgrade import reasons
 from durometer.study.view import PREDICTIONS_SCHEMA, RunView, VariantRecord
 
@@ -47,8 +47,9 @@ def load_plan(folder: Path) -> Plan:
         raise StoreError(
             f"damaged ({error})", where=str(path), hint="Run the study again: it is rewritten."
         ) from None
-    nodes = {name: Node.from_json(node) for name, node in data["nodes"].items()}
-    return Plan(nodes, tuple(nodes[name] for name in data["cells"]))
+    with undamaged(path):
+        nodes = {name: Node.from_json(node) for name, node in data["nodes"].items()}
+        return Plan(nodes, tuple(nodes[name] for name in data["cells"]))
 
 
 def plan_in(
@@ -60,7 +61,10 @@ def plan_in(
         InputError: a data file or card that cannot be read.
 
     """
-    known = known_sources(load_plan(folder)) if (folder / "plan.json").exists() else {}
+    try:
+        known = known_sources(load_plan(folder))
+    except (InputError, StoreError):  # none yet, or a damaged one: it is rewritten
+        known = {}
     return plan_study(config, allow_missing=allow_missing, allow_download=allow_download, known=known)
 
 
@@ -73,8 +77,14 @@ def load_run(folder: Path) -> RunView:
 
     """
     plan = load_plan(folder)
+    with undamaged(folder):
+        return _load_run(folder, plan)
+
+
+def _load_run(folder: Path, plan: Plan) -> RunView:
     artefacts = Artefacts(folder)
-    config: Mapping[str, Any] = yaml.safe_load((folder / "study.yaml").read_text())
+    with undamaged(folder / "study.yaml"):
+        config: Mapping[str, Any] = dict(read_yaml(folder / "study.yaml").data)
     corpora, floors = {}, {}
     for node in plan.of_kind("corpus"):
         if "task" not in node.hints:
@@ -84,7 +94,8 @@ def load_run(folder: Path) -> RunView:
         if artefacts.has(node):
             corpora[node.hints["task"]] = artefacts.read_json(node.name, "about.json")
             floors[node.hints["task"]] = artefacts.read_json(node.name, "floor.json")
-    provenance = json.loads((folder / "env.json").read_text())
+    with undamaged(folder / "env.json"):
+        provenance = dict(json.loads((folder / "env.json").read_text()))
     provenance["corpora"] = {task: about["content_hash"] for task, about in corpora.items()}
     return RunView(
         name=str(config.get("name", folder.name)),
@@ -132,16 +143,16 @@ def _timings(folder: Path, plan: Plan, artefacts: Artefacts) -> dict[str, float]
     """Return worker seconds by stage: each node by its label, all attacks together."""
     seconds: dict[str, float] = defaultdict(float)
     try:
-        lines = (folder / "timings.jsonl").read_text().splitlines()
+        lines = (folder / "timings.jsonl").read_text(errors="replace").splitlines()
     except FileNotFoundError:
         lines = []
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+            if record["artefact"] in plan.nodes:
+                seconds[record["label"]] += record["seconds"]
+        except (ValueError, LookupError, TypeError):
             continue  # torn by a kill
-        if record["artefact"] in plan.nodes:
-            seconds[record["label"]] += record["seconds"]
     for cell in plan.cells:
         if artefacts.has(cell):
             cost = artefacts.read_json(cell.name, "cost.json")
