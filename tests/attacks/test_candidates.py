@@ -155,6 +155,9 @@ def test_missing_file_is_named(folder, tmp_path, missing):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=missing):
         MaskedLM.load(tmp_path)
+    (tmp_path / missing).write_bytes(b"torn")
+    with pytest.raises(InputError, match=str(tmp_path)):
+        MaskedLM.load(tmp_path)
 
 
 def test_a_snippet_longer_than_the_models_positions_is_cut(folder):

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
@@ -104,7 +105,7 @@ class MaskedLM:
         logging.disable_progress_bar()
         try:
             model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SafetensorError) as error:
             raise InputError(f"not a masked language model: {error}", where=str(folder)) from error
         config = config or SubstituteConfig()
         length = min(config.max_length, window(model.config.to_dict()))
