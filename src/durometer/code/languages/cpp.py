@@ -126,8 +126,8 @@ class _Cpp(CFamily):
         super().after()
         tree, scopes, bindings = self.tree, self.scopes, self.resolution.bindings
         types: dict[str, int] = {}
-        for leaf, kind in enumerate(tree.kinds):
-            if kind in ("type_identifier", "namespace_identifier"):
+        for leaf in sorted(self.resolution.uses):
+            if tree.kinds[leaf] in ("type_identifier", "namespace_identifier"):
                 types.setdefault(tree.text(leaf), leaf)
         for binding in bindings:
             if binding.role in RENAMEABLE_ROLES and binding.leaves and binding.name in types:

@@ -271,7 +271,8 @@ class _Java(Lexical):
                 self.resolution.veto(tree.text(leaf), "a pattern variable used where it need not match")
         if "record_declaration" in tree.kinds:
             self._keep_components()
-        if _HIDES_CODE.search(tree.data):
+        odd = b"\\u" in tree.data or b"\r" in tree.data
+        if odd and _HIDES_CODE.search(tree.data):
             self.resolution.veto_all = "an escape or a line's end hides code in comments or strings"
         self._function_name()
 
