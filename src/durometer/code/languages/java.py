@@ -134,7 +134,7 @@ class _Java(Lexical):
         """Open a scope; handlers of a ``try`` stand outside its resources."""
         if kind == "catch_clause":
             self._leave_resources(node)
-        return super().opens_here(node, kind)
+        return True
 
     def visit(self, node: int, kind: str) -> None:
         """Take ``finally`` out of the scope of the resources."""
@@ -148,8 +148,8 @@ class _Java(Lexical):
 
     def _is_qualifier(self, leaf: int, parent: int) -> bool:
         """Say whether ``T`` is a type although a variable has its name: in ``T.this`` and ``T.super.m()``."""
-        kinds = self.tree.kinds
-        return any(kinds[c] in ("this", "super") for c in self.tree.children(parent) if c > leaf)
+        words = self.tree.kinds[leaf + 1 : self.tree.stops[parent]][:4]  # a dot, and perhaps comments
+        return "super" in words or ("this" in words and self.tree.kinds[parent] == "field_access")
 
     def _is_private(self, number: int) -> bool:
         tree, leaves = self.tree, self.resolution.bindings[number].leaves
