@@ -12,6 +12,7 @@ from durometer.cli import main
 from durometer.compress import parse_compression
 from durometer.compress.artefact import WORK, work_name
 from durometer.corpora.base import Corpus
+from durometer.study.lock import RunLock
 from durometer.types import Sample
 from durometer.victims.huggingface import EncoderSpec, EncoderVictim
 from durometer.victims.load import load_victim
@@ -78,6 +79,19 @@ def test_what_is_no_artefact_is_refused_before_anything_is_read(tmp_path: Path, 
     assert compress("int8", variant)[0] == 0
     (variant / "meta.json").write_text("{}")
     assert "part of a study's run" in compress("bf16", variant)[1]
+
+
+def test_one_process_at_a_time_and_a_refusal_leaves_nothing(tmp_path: Path, compress: Any) -> None:
+    out = tmp_path / "out"
+    assert "needs data" in compress("distill", out)[1]
+    assert not out.exists()
+    (out / WORK).mkdir(parents=True)
+    with RunLock(out / WORK):
+        code, said = compress("int8", out)
+    assert code == 1
+    assert "another durometer is running in this folder" in said
+    assert compress("int8", out) == (0, "")
+    assert {path.name for path in out.iterdir()} == ARTEFACT
 
 
 def test_what_is_shown_fits_the_terminal(

@@ -133,11 +133,17 @@ def test_an_engine_holds_what_pruning_left(victim: EncoderVictim, corpus: Corpus
     assert float((engine.logits(test) - pruned.logits(test)).abs().max()) < 1e-4
 
 
-def test_a_missing_library_names_its_extra(monkeypatch: Any) -> None:
+@pytest.mark.parametrize("victim", ["encoder"], indirect=True)
+def test_a_missing_library_names_its_extra(victim: EncoderVictim, monkeypatch: Any) -> None:
     from durometer.victims.engine import start_onnx, start_openvino
+
+    def after_distilling(export: str) -> None:  # refused before it is found that there is no data to distil
+        compress(victim, [parse_compression({"kind": kind}) for kind in ("distill", export)], None, seed=1)
 
     for module, start in (
         ("onnxruntime", lambda: start_onnx(b"")),
+        ("onnxruntime", lambda: after_distilling("onnx_int8")),
+        ("nncf", lambda: after_distilling("openvino_int8")),
         ("openvino", lambda: start_openvino(b"", b"")),
     ):
         monkeypatch.setitem(sys.modules, module, None)

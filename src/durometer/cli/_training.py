@@ -1,16 +1,45 @@
-"""Progress of training on the terminal: a bar with loss and time left, or a line now and then."""
+"""What verbs that train share: their progress on the terminal, and a folder for their checkpoints."""
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from durometer.durable import explained
+from durometer.study.lock import RunLock
 from durometer.victims.loop import RESUMED
 
 LINE_SECONDS = 10.0
+PAPERS = {"run.lock", "training.json"}  # in a folder of checkpoints: nothing that was computed
+
+
+@contextmanager
+def workplace(work: Path) -> Iterator[Path]:
+    """Give the folder of checkpoints ``work``, to one process at a time; it goes when all is done.
+
+    Raises:
+        StoreError: another process trains here, or the folder cannot be made.
+
+    """
+    with explained(work):
+        work.mkdir(parents=True, exist_ok=True)
+    with RunLock(work):
+        try:
+            yield work
+        except BaseException:
+            if not any(path.is_file() and path.name not in PAPERS for path in work.rglob("*")):
+                shutil.rmtree(work, ignore_errors=True)  # nothing to go on with: leave no trace
+                with suppress(OSError):
+                    work.parent.rmdir()
+            raise
+        shutil.rmtree(work, ignore_errors=True)
 
 
 class TrainingProgress:

@@ -46,13 +46,12 @@ def command(
     are measured, on the CPU.
     """
     import os
-    import shutil
     from json import dumps
 
     import torch
 
     from durometer.cli._notes import tell
-    from durometer.cli._training import TrainingProgress
+    from durometer.cli._training import TrainingProgress, workplace
     from durometer.compress import compress, parse_compression
     from durometer.compress.artefact import WORK, probes_of, save_artefact, work_name
     from durometer.corpora.spec import parse_spec
@@ -73,12 +72,11 @@ def command(
     spec = parse_spec(data) if data else None
     corpus = spec.read(task_of(original), allow_download=allow_download) if spec else None
     tell(corpus.notes if corpus else {})
-    work = out / WORK / work_name(original, recipe, corpus, seed=seed)
-    with TrainingProgress() as progress:
-        smaller = compress(original, recipe, corpus, seed=seed, progress=progress, work=work)
     probes = probes_of(corpus, pair=task_of(original) == "clone")
-    save_artefact(smaller, out, probes)
-    shutil.rmtree(out / WORK, ignore_errors=True)
+    name = work_name(original, recipe, corpus, seed=seed)
+    with workplace(out / WORK) as work, TrainingProgress() as progress:
+        smaller = compress(original, recipe, corpus, seed=seed, progress=progress, work=work / name)
+        save_artefact(smaller, out, probes)
     if device != "cpu":
         original, smaller = load_victim(victim, allow_download=allow_download), load_victim(out)
     forms = {"original": original, "compressed": smaller}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,8 +49,9 @@ def command(
     import torch
 
     from durometer.cli._notes import tell
-    from durometer.cli._training import TrainingProgress
+    from durometer.cli._training import TrainingProgress, workplace
     from durometer.corpora.spec import parse_spec
+    from durometer.study.claim import claim
     from durometer.tasks.base import TASKS
     from durometer.victims.device import resolved
     from durometer.victims.presets import preset as named
@@ -78,7 +76,8 @@ def command(
         "seed": seed,
     }
     asked |= {"shape": shape.model_dump(mode="json"), "plan": plan.model_dump(mode="json")}
-    with _workplace(out, asked) as work, TrainingProgress() as progress:
+    with workplace(out / "checkpoints") as work, TrainingProgress() as progress:
+        claim(work / "training.json", asked, "training", free=not any(work.glob("*.safetensors")))
         if checkpoint is None:
             kind = TASKS.get(task)()
             victim: SavedVictim = train_victim(
@@ -92,34 +91,6 @@ def command(
     typer.echo(
         f"{out}: {victim.content_hash}. Next: durometer eval --victim {out} --task {task} --data {data}"
     )
-
-
-@contextmanager
-def _workplace(out: Path, asked: dict[str, Any]) -> Iterator[Path]:
-    """Give the folder of checkpoints, for one training at a time; it goes when the victim is saved.
-
-    Raises:
-        StoreError: another process trains here, or what another training left unfinished is here.
-
-    """
-    from durometer.durable import explained
-    from durometer.study.claim import claim
-    from durometer.study.lock import RunLock
-
-    work = out / "checkpoints"
-    with explained(work):
-        work.mkdir(parents=True, exist_ok=True)
-    with RunLock(work):
-        claim(work / "training.json", asked, "training", free=not any(work.glob("*.safetensors")))
-        try:
-            yield work
-        except BaseException:
-            if not any(work.glob("*.safetensors")):  # nothing to go on with: leave no trace
-                shutil.rmtree(work, ignore_errors=True)
-                with suppress(OSError):
-                    out.rmdir()
-            raise
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _fine_tuned(

@@ -42,7 +42,7 @@ def compress(
     from durometer.compress.artefact import record
     from durometer.victims.loop import silent
 
-    _refuse_after_engine(victim, recipe)
+    _refuse_early(victim, recipe)
     result = victim
     for position, step in enumerate(recipe):
         step_seed = derived_seed(seed, "compress", str(position), step.kind)
@@ -51,8 +51,8 @@ def compress(
     return record(result, parent=victim, recipe=recipe, data=data, seed=seed)
 
 
-def _refuse_after_engine(victim: SavedVictim, recipe: Sequence[Compression]) -> None:
-    """Refuse a step that an engine cannot take, before any other has trained for hours."""
+def _refuse_early(victim: SavedVictim, recipe: Sequence[Compression]) -> None:
+    """Refuse an export that cannot be, or a step after one, before any other has trained for hours."""
     compiled = getattr(victim.spec, "kind", "") == "engine"
     for position, step in enumerate(recipe):
         if compiled:
@@ -63,3 +63,7 @@ def _refuse_after_engine(victim: SavedVictim, recipe: Sequence[Compression]) -> 
                 hint=f"Export last, as in [{step.kind}, {first if position else 'onnx_int8'}].",
             )
         compiled = isinstance(step, EngineExport)
+        if isinstance(step, EngineExport):
+            from durometer.compress.engine import refuse_export
+
+            refuse_export(victim, step)

@@ -14,6 +14,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -45,11 +46,8 @@ def to_engine(
         MissingExtraError: the engine's packages are not installed.
 
     """
-    if not isinstance(victim, EncoderVictim):
-        raise RefusedError(
-            "engines hold classifiers only: a generator's beam search grows a cache that is not exported",
-            where=victim.name,
-        )
+    refuse_export(victim, config)
+    assert isinstance(victim, EncoderVictim)
     rows = calibration_rows(victim, data, config)
     progress(config.kind, 0, 2, "exporting")
     exported = export(victim.network, victim.spec.framing.max_length)
@@ -72,6 +70,22 @@ def to_engine(
     result = assemble(victim, config, files)
     progress(config.kind, 2, 2, f"{after / 1e6:.1f} MB")
     return result
+
+
+def refuse_export(victim: SavedVictim, config: EngineExport) -> None:
+    """Refuse what no step before the export could mend: a generator, an extra that is not installed.
+
+    Raises:
+        RefusedError: not a classifier.
+        MissingExtraError: the engine's packages are not installed.
+
+    """
+    if not isinstance(victim, EncoderVictim):
+        raise RefusedError(
+            "engines hold classifiers only: a generator's beam search grows a cache that is not exported",
+            where=victim.name,
+        )
+    import_module(f"durometer.compress.{config.library}").libraries()
 
 
 def assemble(victim: EncoderVictim, config: EngineExport, files: dict[str, bytes]) -> EngineVictim:

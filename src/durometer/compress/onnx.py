@@ -22,10 +22,7 @@ def onnx_files(exported: Any, precision: Precision) -> dict[str, bytes]:
         RefusedError: a matrix stayed in fp32 though int8 was wanted.
 
     """
-    with extra("onnx", "an export to ONNX"):
-        import onnx
-        import onnxscript  # noqa: F401
-        from onnxruntime.quantization import QuantType, quantize_dynamic
+    onnx, quantization = libraries()
     program = torch.onnx.export(exported, dynamo=True, verbose=False)
     assert program is not None
     model = strip(program.model_proto)
@@ -34,13 +31,13 @@ def onnx_files(exported: Any, precision: Precision) -> dict[str, bytes]:
     quantize_tables(model, onnx)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "engine.onnx"
-        quantize_dynamic(
+        quantization.quantize_dynamic(
             model,
             path,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
             reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
         )
         model = onnx.load(path)
     dense = [
@@ -51,6 +48,20 @@ def onnx_files(exported: Any, precision: Precision) -> dict[str, bytes]:
     if dense:
         raise RefusedError(f"ONNX Runtime leaves {dense[0]} in fp32", where="onnx_int8")
     return {"engine.onnx": strip(model).SerializeToString(deterministic=True)}
+
+
+def libraries() -> tuple[Any, Any]:
+    """Import what an export needs: ``onnx`` and ONNX Runtime's quantization.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+
+    """
+    with extra("onnx", "an export to ONNX"):
+        import onnx
+        import onnxscript  # noqa: F401
+        from onnxruntime import quantization
+    return onnx, quantization
 
 
 def strip(model: Any) -> Any:

@@ -24,9 +24,7 @@ def openvino_files(exported: Any, precision: Precision, rows: Sequence[tuple[int
         MissingExtraError: the extra is not installed.
 
     """
-    openvino = import_openvino()
-    with extra("openvino", "an export to OpenVINO"):
-        import nncf
+    openvino, nncf = libraries()
     model = openvino.convert_model(exported)
     # NNCF's compressed tables do not compile beside quantized activations (2026.4): we store them ourselves.
     linears_only = nncf.IgnoredScope(types=["Gather"], validate=False)
@@ -48,6 +46,19 @@ def openvino_files(exported: Any, precision: Precision, rows: Sequence[tuple[int
     if precision != "fp32":
         quantize_tables(model, openvino)
     return saved(model, openvino)
+
+
+def libraries() -> tuple[Any, Any]:
+    """Import what an export needs: OpenVINO and NNCF.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+
+    """
+    openvino = import_openvino()
+    with extra("openvino", "an export to OpenVINO"):
+        import nncf
+    return openvino, nncf
 
 
 def quantize_tables(model: Any, openvino: Any) -> None:
