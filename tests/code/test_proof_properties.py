@@ -118,6 +118,7 @@ def _scopes_of_ours(snippet: Snippet) -> Counter[tuple[int, str]]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape:DeprecationWarning")  # of real code
 def test_python_scopes_are_those_of_symtable():
     """The interpreter's own symbol table agrees, name by name, on a slice of its library."""
     checked = 0

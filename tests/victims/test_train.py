@@ -14,7 +14,7 @@ from durometer.errors import InputError
 from durometer.types import Sample
 from durometer.victims.batching import LengthBatches, pad_rows
 from durometer.victims.encoder import encoder_config
-from durometer.victims.loop import LoopPlan, Progress, optimise, silent
+from durometer.victims.loop import RESUMED, LoopPlan, Progress, optimise, silent
 from durometer.victims.presets import EncoderPreset, TrainConfig, preset
 from durometer.victims.pretrain import IGNORED, MASK, LanguageModel, corrupt, pretrain
 from durometer.victims.tokenizer import train_tokenizer
@@ -54,10 +54,15 @@ def test_a_killed_run_resumes_to_the_same_weights(pairs: Corpus, tmp_path: Path)
             train(pairs, work=tmp_path, progress=bomb)
     assert train(pairs, work=tmp_path).victim.content_hash == expected
     # Started again when all is done, it only reads the checkpoints.
-    steps: list[str] = []
-    again = train(pairs, work=tmp_path, progress=lambda stage, *_: steps.append(stage))
+    told: list[tuple[str, int, int, str]] = []
+    again = train(pairs, work=tmp_path, progress=lambda *call: told.append(call))
     assert again.victim.content_hash == expected
-    assert set(steps) == {"tokenizer"}
+    trained = [call for call in told if call[0] != "tokenizer"]
+    assert [(stage, message) for stage, _, _, message in trained] == [
+        ("pretrain", RESUMED),
+        ("fine-tune", RESUMED),
+    ]
+    assert all(done == total for _, done, total, _ in trained)
 
 
 def test_a_checkpoint_of_another_plan_is_not_used(pairs: Corpus, tmp_path: Path) -> None:
