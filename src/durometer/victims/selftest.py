@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from durometer.victims.saved import SavedVictim
 
 SELF_TEST = "self-test.safetensors"
+ABOUT = "about"  # its metadata: samples and digests, as JSON
 PROBES = 32  # samples of a self-test
 TOLERANCE = 1e-3  # on logits: other kernels move them by about 1e-6, a wrong weight by much more
 
@@ -34,10 +35,13 @@ def write_self_test(
 ) -> None:
     """Save the logits of the first 32 samples beside their text, and the digests of ``files`` by name."""
     chosen = list(samples[:PROBES])
-    texts = json.dumps([[s.id, s.code, s.other, s.language] for s in chosen])
-    digests = json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-    logits = {"logits": victim.logits(chosen)}
-    write_atomically(path, save(logits, metadata={"samples": texts, "files": digests}))
+    about = {
+        "samples": [[s.id, s.code, s.other, s.language] for s in chosen],
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    # One entry: safetensors writes several in another order each time, and saved victims repeat to the byte.
+    metadata = {ABOUT: json.dumps(about)}
+    write_atomically(path, save({"logits": victim.logits(chosen)}, metadata=metadata))
 
 
 def read_self_test(path: Path) -> tuple[list[Sample], Tensor, dict[str, str]]:
@@ -49,11 +53,14 @@ def read_self_test(path: Path) -> tuple[list[Sample], Tensor, dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata()
-            rows, digests = json.loads(about["samples"]), json.loads(about.get("files", "{}"))
+            found = {name: json.loads(text) for name, text in file.metadata().items()}
             expected = file.get_tensor("logits")
-        samples = [Sample(id=i, code=code, other=other, language=lang) for i, code, other, lang in rows]
-    except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
+        about = found.get(ABOUT, found)  # older ones have samples and files apart
+        samples = [
+            Sample(id=i, code=code, other=other, language=lang) for i, code, other, lang in about["samples"]
+        ]
+        digests = dict(about.get("files", {}))
+    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError, OSError) as error:
         raise InputError(f"not a self-test ({error})", where=str(path)) from error
     return samples, expected, digests
 
