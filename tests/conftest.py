@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,24 @@ def bench_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no bench data at {folder}; set DUROMETER_BENCH_DATA")
     return folder
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], tuple[int, str]]:
+    """Return what runs a verb in this process and gives its exit code and its words on standard error."""
+    from durometer.cli import main
+
+    def verb(arguments: list[str]) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["durometer", *arguments])
+        try:
+            main()
+        except SystemExit as stop:
+            return int(stop.code or 0), capsys.readouterr().err
+        return 0, capsys.readouterr().err
+
+    return verb
 
 
 @pytest.fixture

@@ -105,11 +105,12 @@ def _sweep(path: Path) -> None:
     prefix = f".{path.name}.{HOST}-"
     for name in os.listdir(path.parent):
         process = name.removeprefix(prefix).removesuffix(".tmp")
-        if name == f"{prefix}{process}.tmp" and process.isdecimal() and not _is_alive(int(process)):
+        if name == f"{prefix}{process}.tmp" and process.isdecimal() and not is_alive(int(process)):
             path.with_name(name).unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine, anybody's."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

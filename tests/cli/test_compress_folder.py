@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from durometer.cli import main
 from durometer.compress import parse_compression
 from durometer.compress.artefact import WORK, work_name
 from durometer.corpora.base import Corpus
@@ -34,19 +33,14 @@ def drawn(seed: int) -> EncoderVictim:
 
 
 @pytest.fixture
-def compress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def compress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Any) -> Any:
     """Compress a drawn victim in this process; return the exit code and what is said about a mistake."""
     drawn(1).save(tmp_path / "victim")
     monkeypatch.setattr("durometer.cli.compress.SECONDS", 0.1)
 
-    def verb(method: str, out: Path, *more: str) -> tuple[int, str]:
+    def verb(method: str, out: Path, *more: str) -> Any:
         words = ["compress", "--victim", str(tmp_path / "victim"), "--method", method, "--out", str(out)]
-        monkeypatch.setattr("sys.argv", ["durometer", *words, "--threads", "1", *more])
-        try:
-            main()
-        except SystemExit as stop:
-            return int(stop.code or 0), capsys.readouterr().err
-        return 0, capsys.readouterr().err
+        return run([*words, "--threads", "1", *more])
 
     return verb
 

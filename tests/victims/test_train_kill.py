@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from durometer.cli import main
-
 VERBS = ["load", "parse", "merge", "write"]
 
 
@@ -59,21 +57,6 @@ def compress(victim: Path, data: Path, out: Path, temperature: int = 2) -> list[
     verb = [sys.executable, "-m", "durometer", "compress", "--threads", "1", "--device", "cpu"]
     steps = ["--method", "prune(0.5)", "--method", learning, "--method", "int8"]
     return [*verb, "--victim", str(victim), "--data", f"jsonl:{data}", *steps, "--out", str(out)]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a verb in this process and return its exit code and what it says."""
-
-    def verb(arguments: list[str]) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["durometer", *arguments])
-        try:
-            main()
-        except SystemExit as stop:
-            return int(stop.code or 0), capsys.readouterr().err
-        return 0, capsys.readouterr().err
-
-    return verb
 
 
 def interrupted(command: list[str], folder: Path, name: str, number: signal.Signals) -> tuple[int, str]:

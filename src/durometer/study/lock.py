@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from durometer.durable import explained
+from durometer.durable import explained, is_alive
 from durometer.errors import StoreError
 
 PATIENCE_SECONDS = 5.0  # workers notice within a moment that their driver was killed
@@ -107,9 +107,6 @@ def _is_alive(holder: dict[str, object]) -> bool:
     if holder.get("host") != socket.gethostname():
         return bool(holder)
     try:
-        os.kill(int(str(holder["pid"])), 0)
-    except (ProcessLookupError, KeyError, ValueError):
+        return is_alive(int(str(holder["pid"])))
+    except (KeyError, ValueError):
         return False
-    except PermissionError:
-        return True
-    return True
